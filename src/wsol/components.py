@@ -1,0 +1,220 @@
+"""Connected components of binary masks: compiled loops over pixels, a batch at a time.
+
+Components are numbered in raster order of their first pixel, from 1; 0 is everything else.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int32]
+Boxes = NDArray[np.int64]
+
+
+class Components(NamedTuple):
+    """Components of a batch of masks, those of one image after those of the one before."""
+
+    labels: Labels
+    """(B, H, W): 0 outside, else the component's number within its image, from 1."""
+    boxes: Boxes
+    """(N, 4): exclusive extents x0, y0, x1, y1."""
+    areas: NDArray[np.int64]
+    """(N,): pixels."""
+    counts: NDArray[np.int64]
+    """(B,): components of each image; they sum to N."""
+
+
+@njit(cache=True, nogil=True)
+def _root(parent: Labels, node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@njit(cache=True, nogil=True)
+def label(mask: NDArray[np.bool_], eight: bool) -> tuple[Labels, int]:
+    """Number the components of one mask (H, W), 8- or 4-connected: (H, W) int32 and their count."""
+    height, width = mask.shape
+    labels = np.zeros((height, width), np.int32)
+    parent = np.zeros(height * width // 2 + 2, np.int32)  # no two labels start in adjacent pixels of a row
+    last = 0
+    for y in range(height):
+        for x in range(width):
+            if not mask[y, x]:
+                continue
+            found = 0
+            for dy, dx in ((0, -1), (-1, -1), (-1, 0), (-1, 1)):
+                if not eight and dx != 0 and dy != 0:
+                    continue
+                if y + dy < 0 or x + dx < 0 or x + dx >= width or labels[y + dy, x + dx] == 0:
+                    continue
+                other = labels[y + dy, x + dx]
+                if found == 0:
+                    found = _root(parent, other)
+                elif other != found:
+                    other = _root(parent, other)
+                    low, high = min(found, other), max(found, other)
+                    parent[high] = low
+                    found = low
+            if found == 0:
+                last += 1
+                parent[last] = last
+                found = last
+            labels[y, x] = found
+    number = np.zeros(last + 1, np.int32)
+    count = 0
+    for provisional in range(1, last + 1):  # a root is the lowest, hence the first, of its set
+        if parent[provisional] == provisional:
+            count += 1
+            number[provisional] = count
+    for provisional in range(1, last + 1):
+        number[provisional] = number[_root(parent, provisional)]
+    for y in range(height):
+        for x in range(width):
+            labels[y, x] = number[labels[y, x]]
+    return labels, count
+
+
+@njit(cache=True, nogil=True)
+def _extents(labels: Labels, count: int) -> tuple[Boxes, NDArray[np.int64]]:
+    """Boxes (count, 4), exclusive extents, and pixel areas (count,)."""
+    height, width = labels.shape
+    boxes = np.empty((count, 4), np.int64)
+    boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = width, height, 0, 0
+    areas = np.zeros(count, np.int64)
+    for y in range(height):
+        for x in range(width):
+            index = labels[y, x] - 1
+            if index >= 0:
+                box = boxes[index]
+                box[0], box[1] = min(box[0], x), min(box[1], y)
+                box[2], box[3] = max(box[2], x + 1), max(box[3], y + 1)
+                areas[index] += 1
+    return boxes, areas
+
+
+@njit(cache=True, nogil=True)
+def _holes(mask: NDArray[np.bool_]) -> tuple[Labels, Boxes]:
+    """Background enclosed by foreground (4-connected): numbered (H, W), and boxes (N, 4) of the holes alone."""
+    height, width = mask.shape
+    labels, count = label(~mask, False)
+    boxes, _ = _extents(labels, count)
+    number = np.zeros(count + 1, np.int32)
+    found = 0
+    for index in range(count):
+        x0, y0, x1, y1 = boxes[index]
+        if x0 > 0 and y0 > 0 and x1 < width and y1 < height:
+            boxes[found] = boxes[index]
+            found += 1
+            number[index + 1] = found
+    for y in range(height):
+        for x in range(width):
+            labels[y, x] = number[labels[y, x]]
+    return labels, boxes[:found]
+
+
+@njit(cache=True, nogil=True)
+def _largest(mask: NDArray[np.bool_], labels: Labels) -> int:
+    """Number, in ``labels``, of the component whose outer contour has the largest polygon area; 0 if none.
+
+    The area of an outer contour is that of the component with its holes filled: one for each 2×2 quad
+    of four pixels, one half for each of three. Among equal areas the component that starts last in
+    raster order wins, as OpenCV orders contours. A component inside a hole is merged with the one
+    around it, which is larger, so it loses as it must.
+    """
+    height, width = mask.shape
+    hole_labels, _ = _holes(mask)
+    filled, count = label(mask | (hole_labels > 0), True)
+    doubled = np.zeros(count + 1, np.int64)
+    first = np.zeros(count + 1, np.int32)
+    for y in range(height):
+        for x in range(width):
+            here = filled[y, x]
+            if here and first[here] == 0:
+                first[here] = labels[y, x]  # a first pixel is never in a hole
+            if y + 1 < height and x + 1 < width:
+                a, b, c = filled[y, x + 1], filled[y + 1, x], filled[y + 1, x + 1]
+                pixels = (here > 0) + (a > 0) + (b > 0) + (c > 0)
+                if pixels >= 3:
+                    doubled[max(max(here, a), max(b, c))] += pixels - 2
+    best = 0
+    for index in range(1, count + 1):
+        if best == 0 or doubled[index] >= doubled[best]:
+            best = index
+    return int(first[best]) if best else 0
+
+
+@njit(cache=True, nogil=True)
+def _stack(
+    all_boxes: list[Boxes], all_areas: list[NDArray[np.int64]], counts: NDArray[np.int64]
+) -> tuple[Boxes, NDArray[np.int64]]:
+    boxes = np.empty((counts.sum(), 4), np.int64)
+    areas = np.empty(counts.sum(), np.int64)
+    start = 0
+    for i in range(len(counts)):
+        boxes[start : start + counts[i]] = all_boxes[i]
+        areas[start : start + counts[i]] = all_areas[i]
+        start += counts[i]
+    return boxes, areas
+
+
+@njit(cache=True, nogil=True)
+def _find_all(
+    masks: NDArray[np.bool_],
+) -> tuple[Labels, Boxes, NDArray[np.int64], NDArray[np.int64]]:
+    batch = len(masks)
+    labels = np.empty(masks.shape, np.int32)
+    counts = np.zeros(batch, np.int64)
+    all_boxes = [np.empty((0, 4), np.int64) for _ in range(batch)]
+    all_areas = [np.empty(0, np.int64) for _ in range(batch)]
+    for i in range(batch):
+        labels[i], counts[i] = label(masks[i], True)
+        all_boxes[i], all_areas[i] = _extents(labels[i], counts[i])
+    boxes, areas = _stack(all_boxes, all_areas, counts)
+    return labels, boxes, areas, counts
+
+
+@njit(cache=True, nogil=True)
+def _find_largest(
+    masks: NDArray[np.bool_],
+) -> tuple[Labels, Boxes, NDArray[np.int64], NDArray[np.int64]]:
+    batch = len(masks)
+    labels = np.empty(masks.shape, np.int32)
+    counts = np.zeros(batch, np.int64)
+    all_boxes = [np.empty((0, 4), np.int64) for _ in range(batch)]
+    all_areas = [np.empty(0, np.int64) for _ in range(batch)]
+    for i in range(batch):
+        numbered, _ = label(masks[i], True)
+        best = _largest(masks[i], numbered)
+        labels[i] = (numbered == best) & masks[i]
+        counts[i] = 1 if best else 0
+        all_boxes[i], all_areas[i] = _extents(labels[i], counts[i])
+    boxes, areas = _stack(all_boxes, all_areas, counts)
+    return labels, boxes, areas, counts
+
+
+def all_components(masks: NDArray[np.bool_]) -> Components:
+    """Every 8-connected foreground component of each mask.
+
+    Args:
+        masks: (B, H, W), bool.
+    """
+    return Components(*_find_all(np.ascontiguousarray(masks)))
+
+
+def largest_components(masks: NDArray[np.bool_]) -> Components:
+    """Of each mask the one component of largest contour ("largest contour" of the protocol).
+
+    Args:
+        masks: (B, H, W), bool. An empty mask has no component.
+    """
+    return Components(*_find_largest(np.ascontiguousarray(masks)))
+
+
+def hole_boxes(mask: NDArray[np.bool_]) -> Boxes:
+    """Boxes (N, 4) of the enclosed holes of one mask (H, W), each grown by one pixel as OpenCV's hole contours are."""
+    _, boxes = _holes(np.ascontiguousarray(mask))
+    return boxes + np.array([-1, -1, 1, 1])
