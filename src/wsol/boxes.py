@@ -68,9 +68,9 @@ def rescale(
 ) -> NDArray[np.int64]:
     """Boxes of a frame in the pixels of another frame that shows the same scene.
 
-    A target pixel belongs to the source pixel that its centre falls into (nearest neighbour), so a
-    rescaled box is exactly the extent of the mask rescaled the same way (:func:`rescale_edges`); one
-    that would vanish in a much smaller frame keeps one pixel.
+    A target pixel belongs to the source pixel that its centre falls into (nearest neighbour), so in a
+    frame that is no smaller a rescaled box is exactly the extent of the mask rescaled the same way
+    (:func:`rescale_edges`); one that would vanish in a smaller frame keeps one pixel.
 
     Args:
         boxes: (N, 4), int64, exclusive extents in the source frame.

@@ -1,6 +1,9 @@
 """Errors that a person can act on. The command line prints their message without a traceback."""
 
 
+from pathlib import Path
+
+
 class WsolError(Exception):
     """Base of the errors raised on purpose: the message says what was wrong, where, and what to do."""
 
@@ -10,4 +13,17 @@ class ModelError(WsolError):
 
 
 class ImageError(WsolError):
-    """An image that cannot be read; a run over many skips and lists it."""
+    """An image that cannot be used; a run over many skips and lists it.
+
+    Attributes:
+        path: the file, or what the image is called.
+        reason: why, in a few words.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        return type(self), (self.path, self.reason)  # data-loading workers send it to the main process

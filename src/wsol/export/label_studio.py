@@ -1,0 +1,87 @@
+"""Label Studio: tasks with predictions to correct by hand, and the labelling configuration for them."""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement
+
+from wsol.export.files import atomic_write, write_json_array, write_xml, xml_text
+from wsol.export.names import image_names
+from wsol.inference.localization import Localization
+
+
+def write_label_studio(
+    results: Collection[Localization],
+    path: Path,
+    *,
+    classes: Sequence[str],
+    root: Path | None = None,
+    image_prefix: str = "/data/local-files/?d=",
+) -> None:
+    """Write tasks (https://labelstud.io/guide/predictions) and ``label_studio_config.xml`` beside them.
+
+    Args:
+        results: iterated once, once more if ``root`` is ``None``.
+        path: the JSON file.
+        classes: not used; the configuration names only the labels that occur.
+        root: folder that image addresses are relative to; by default the deepest that holds all images.
+        image_prefix: what stands before an image's path, quoted for URLs, in ``data.image``. The default
+            is where Label Studio serves a local storage (``LOCAL_FILES_DOCUMENT_ROOT``) set to the root.
+
+    Raises:
+        ValueError: an image outside the root.
+    """
+    labels: set[str] = set()
+
+    def tasks() -> Iterator[dict[str, Any]]:
+        model = f"wsol {version('wsol')}"
+        for name, result in image_names(results, root):
+            labels.update(_label(found) for found in result if len(found.boxes))
+            regions = [region for found in result for region in _regions(found)]
+            prediction = {"model_version": model, "score": result.score, "result": regions}
+            yield {"data": {"image": image_prefix + quote(os.fsencode(name))}, "predictions": [prediction]}
+
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        write_json_array(file, tasks())
+        file.write("\n")
+    write_xml(_configuration(labels), path.with_name("label_studio_config.xml"))
+
+
+def _configuration(labels: set[str]) -> Element:
+    view = Element("View")
+    SubElement(view, "Image", name="image", value="$image")
+    rectangles = SubElement(view, "RectangleLabels", name="label", toName="image")
+    for label in sorted(labels):
+        SubElement(rectangles, "Label", value=label)
+    return view
+
+
+def _label(found: Localization) -> str:
+    return xml_text(found.label)  # in the tasks as the configuration has to write it
+
+
+def _regions(found: Localization) -> Iterator[dict[str, Any]]:
+    height, width = found.size
+    boxes = zip(found.boxes.tolist(), found.scores.tolist(), strict=True)
+    for index, ((x0, y0, x1, y1), score) in enumerate(boxes):
+        yield {
+            "id": f"{found.class_index}-{index}",
+            "type": "rectanglelabels",
+            "from_name": "label",
+            "to_name": "image",
+            "original_width": width,
+            "original_height": height,
+            "image_rotation": 0,
+            "score": score,
+            "value": {
+                "x": 100 * x0 / width,
+                "y": 100 * y0 / height,
+                "width": 100 * (x1 - x0) / width,
+                "height": 100 * (y1 - y0) / height,
+                "rotation": 0,
+                "rectanglelabels": [_label(found)],
+            },
+        }

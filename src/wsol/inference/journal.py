@@ -1,0 +1,98 @@
+"""The journal of a run: one JSON line an image, appended as it is done, so that nothing is done twice or lost."""
+
+import json
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from wsol.errors import ImageError, WsolError
+from wsol.inference.localization import Localization
+
+
+class Journal(Collection[Localization]):
+    """Results on disk: iterates in the order of their paths, one in memory at a time.
+
+    A line that was cut off by a kill is dropped when the journal is opened again. An image's last line
+    counts. An image that was skipped, or whose file has changed since, is not done.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal, or start one."""
+        self._path = path
+        self._offsets: dict[str, int] = {}
+        self._stamps: dict[str, list[int]] = {}
+        self._skipped: dict[str, str] = {}
+        path.touch()
+        with path.open("r+b") as file:
+            end = 0
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    self._remember(json.loads(line), end)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise WsolError(f"{path}, line {number} is no result of a run: {error}") from error
+                end += len(line)
+            file.truncate(end)
+        self._file = path.open("ab", buffering=0)
+
+    def _remember(self, entry: dict[str, Any], offset: int) -> None:
+        path = entry["path"]
+        if "skipped" in entry:
+            self._skipped[path] = entry["skipped"]
+            self._offsets.pop(path, None)
+        else:
+            self._skipped.pop(path, None)
+            self._offsets[path] = offset
+            self._stamps[path] = entry["stamp"]
+
+    def add(self, path: Path, result: Localization | ImageError) -> None:
+        """Append a result, or the reason why there is none."""
+        entry: dict[str, Any] = {"path": str(path)}
+        if isinstance(result, ImageError):
+            entry["skipped"] = result.reason
+        else:
+            entry |= {"stamp": _stamp(path), "result": result.to_dict()}
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        self._remember(entry, self._file.seek(0, os.SEEK_END))
+        self._file.write(line)
+
+    def is_done(self, path: Path) -> bool:
+        """Whether there is a result for this file as it is now."""
+        return str(path) in self._offsets and self._stamps[str(path)] == _stamp(path)
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """Path and reason of every image that could not be used, in the order of the paths."""
+        return sorted(self._skipped.items())
+
+    @property
+    def paths(self) -> list[Path]:
+        """The images that have a result, sorted."""
+        return [Path(path) for path in sorted(self._offsets)]
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __iter__(self) -> Iterator[Localization]:
+        with self._path.open("rb") as file:
+            for path in sorted(self._offsets):
+                file.seek(self._offsets[path])
+                yield Localization.from_dict(json.loads(file.readline())["result"])
+
+    def __contains__(self, item: object) -> bool:
+        return str(item) in self._offsets
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def _stamp(path: Path) -> list[int]:
+    """Size and time of change, which tell a file from its later versions."""
+    try:
+        status = path.stat()
+    except OSError:  # gone since it was read
+        return [0, 0]
+    return [status.st_size, status.st_mtime_ns]

@@ -1,0 +1,276 @@
+"""The localizer: one forward pass gives class scores and maps; maps become boxes and masks."""
+
+import glob
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from wsol import boxes as boxes_
+from wsol.data.images import find_images
+from wsol.errors import ImageError, ModelError
+from wsol.inference.localization import Localization
+from wsol.inference.options import LocalizerOptions, RuntimeOptions
+from wsol.inference.reading import read_batches
+from wsol.maps import class_activation_map, decompose, normalize, upsample
+from wsol.models import Model
+from wsol.thresholds import foreground
+
+Label = int | str
+ImageLike = str | Path | Image.Image | NDArray[np.uint8] | Tensor
+
+
+class Localizations(list[Localization]):
+    """The results of several images, in their order.
+
+    Attributes:
+        skipped: the images that could not be used, with the reason of each.
+    """
+
+    def __init__(self, results: Sequence[Localization] = (), skipped: Sequence[ImageError] = ()) -> None:
+        super().__init__(results)
+        self.skipped = list(skipped)
+
+
+class Localizer:
+    """Finds the object of a class in photographs.
+
+    Example:
+        >>> localizer = wsol.load("efficientnet_lite0")
+        >>> result = localizer("cat.jpg")
+        >>> result.label, result.boxes, result.score
+
+    Attributes:
+        model: the network with its classes and transform.
+        options: map, threshold, boxes.
+        runtime: device, precision, batches.
+    """
+
+    def __init__(
+        self, model: Model, options: LocalizerOptions | None = None, runtime: RuntimeOptions | None = None
+    ) -> None:
+        """Put the model on its device.
+
+        Raises:
+            ModelError: the model's head is untrained, or the device or precision cannot be had.
+        """
+        if not model.trained:
+            raise ModelError(
+                f"the head of {model.name} is not trained (weights: {model.weights}): its boxes would mean "
+                "nothing. Train it first, or give a checkpoint."
+            )
+        self.model = model
+        self.options = options or LocalizerOptions()
+        self.runtime = runtime or RuntimeOptions()
+        self.device = _device(self.runtime)
+        self._classifier = model.classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._mean, self._std = (
+            255 * torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
+        )
+
+    def __call__(
+        self, images: ImageLike | Sequence[ImageLike], label: Label | None = None
+    ) -> Localization | Localizations:
+        """Localise one image or many.
+
+        The whole picture is resized to the model's input, without a crop. A file is decoded upright (EXIF).
+
+        Args:
+            images: a path, PIL image, uint8 array (H, W, 3) or tensor (3, H, W), uint8 or in [0, 1]: one
+                result. A list of them, a batch of tensors (B, 3, H, W), a folder or a glob: a list.
+            label: the class to look for, by index, name, synonym or synset; None takes the most probable
+                (and the ``top_k`` − 1 next ones as ``alternatives``).
+
+        Returns:
+            One :class:`Localization`; or :class:`Localizations`, a list in the order of the images, without
+            those that could not be read: they are warned of, and listed in its ``skipped``.
+
+        Raises:
+            ImageError: the one image cannot be read.
+            ModelError: no such class.
+            TypeError: something that is no image.
+        """
+        if isinstance(images, Tensor) and images.ndim == 4:
+            return self._from_tensors(images, label)
+        if isinstance(images, (str, Path)) and _stands_for_many(images):
+            images = list[ImageLike](find_images([images])[0])
+        if isinstance(images, (list, tuple)):
+            return self._many(images, label)
+        result = next(self.stream([images], label, workers=0))[1]
+        if isinstance(result, ImageError):
+            raise result
+        return result
+
+    def stream(
+        self, images: Sequence[Any], label: Label | None = None, *, workers: int | None = None
+    ) -> Iterator[tuple[int, Localization | ImageError]]:
+        """Localise any number of images, a batch in memory at a time.
+
+        Args:
+            images: paths, or images from memory.
+            label: see :meth:`__call__`.
+            workers: reading processes; None takes ``runtime.workers``.
+
+        Yields:
+            The image's place in ``images``, with its result or the reason why it has none. Images of a
+            batch that cannot be read come before the others of that batch.
+        """
+        asked = None if label is None else self.model.classes.index(label)
+        batches = read_batches(
+            [Path(image) if isinstance(image, str) else image for image in images],
+            self.model.input_size,
+            batch_size=self.runtime.batch_size,
+            workers=self.runtime.workers if workers is None else workers,
+            pin=self.device.type == "cuda",
+        )
+        for batch in batches:
+            yield from batch.errors
+            if batch.indices:
+                sources = [images[index] for index in batch.indices]
+                yield from zip(
+                    batch.indices, self._localize(batch.images, asked, sources, batch.sizes), strict=True
+                )
+
+    def _many(self, images: Sequence[ImageLike], label: Label | None) -> Localizations:
+        in_memory = not all(isinstance(image, (str, Path)) for image in images)
+        done = sorted(self.stream(images, label, workers=0 if in_memory else None), key=lambda pair: pair[0])
+        skipped = [result for _, result in done if isinstance(result, ImageError)]
+        if skipped:
+            listed = "; ".join(str(error) for error in skipped[:5]) + ("; …" if len(skipped) > 5 else "")
+            warnings.warn(f"{len(skipped)} of {len(images)} images were skipped: {listed}", stacklevel=3)
+        return Localizations([result for _, result in done if isinstance(result, Localization)], skipped)
+
+    def _from_tensors(self, images: Tensor, label: Label | None) -> Localizations:
+        """Tensors that are in the input frame already go to the network as they are."""
+        if tuple(images.shape[-2:]) != self.model.input_size or images.shape[1] != 3:
+            return self._many(list(images), label)
+        if images.is_floating_point():
+            low, high = images.aminmax()
+            if not (low >= 0 and high <= 1):
+                raise ValueError(f"floating-point images must be in [0, 1], got {low:.3g} to {high:.3g}")
+        asked = None if label is None else self.model.classes.index(label)
+        results = Localizations()
+        for chunk in images.split(self.runtime.batch_size):
+            results += self._localize(chunk, asked, list(chunk), [self.model.input_size] * len(chunk))
+        return results
+
+    @torch.inference_mode()
+    def _localize(
+        self, images: Tensor, asked: int | None, sources: Sequence[Any], sizes: Sequence[tuple[int, int]]
+    ) -> list[Localization]:
+        """Localise a batch (B, 3, h, w) in the input frame, uint8 or in [0, 1]."""
+        features, probabilities = self._forward(images)
+        if asked is None:
+            top, labels = probabilities.topk(min(self.options.top_k, probabilities.shape[1]), dim=1)  # (B, k)
+        else:
+            labels = torch.full_like(probabilities[:, :1], asked, dtype=torch.long)
+            top = probabilities[:, asked : asked + 1]
+        by_rank = [
+            self._localize_class(features, labels[:, rank], top[:, rank], sources, sizes)
+            for rank in range(labels.shape[1])
+        ]
+        for rank_of_image in zip(*by_rank, strict=True):
+            object.__setattr__(rank_of_image[0], "alternatives", tuple(rank_of_image[1:]))
+        return by_rank[0]
+
+    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (B, K, h', w') and class probabilities (B, C), both float32."""
+        images = images.to(self.device, non_blocking=True)
+        scaled = images.float() if images.dtype == torch.uint8 else images.float() * 255
+        images = ((scaled - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        precision = getattr(torch, self.runtime.precision)
+        with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
+            features, logits = self._classifier(images)
+        return features.float(), logits.float().softmax(dim=1)
+
+    def _localize_class(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        probabilities: Tensor,
+        sources: Sequence[Any],
+        sizes: Sequence[tuple[int, int]],
+    ) -> list[Localization]:
+        raw = self._raw_maps(features, labels)
+        maps = normalize(upsample(raw["map"], self.model.input_size))  # (B, h, w)
+        levels = self.options.build_threshold()(maps)
+        found = boxes_.find(foreground(maps, levels).cpu().numpy(), self.options.boxes)
+        frames, T = maps.cpu().numpy(), levels.tolist()
+        arrays = {name: values.cpu().numpy() for name, values in raw.items()}
+        ends = np.cumsum(found.counts)
+        results = []
+        for i, (index, probability) in enumerate(zip(labels.tolist(), probabilities.tolist(), strict=True)):
+            mine = slice(ends[i] - found.counts[i], ends[i])
+            scores, order = self._score(found.boxes[mine], found.areas[mine], frames[i], probability)
+            results.append(
+                Localization(
+                    source=Path(sources[i]) if isinstance(sources[i], str) else sources[i],
+                    size=sizes[i],
+                    label=self.model.classes.names[index],
+                    class_index=index,
+                    probability=probability,
+                    boxes=boxes_.rescale(found.boxes[mine][order], frames[i].shape, sizes[i]),
+                    scores=scores,
+                    components=_renumber(found.labels[i], order, int(found.counts[i])),
+                    raw_maps={name: array[i] for name, array in arrays.items()},
+                    map_kind=self.options.map,
+                    level=T[i],
+                )
+            )
+        return results
+
+    def _raw_maps(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The map of the boxes, F and S: (B, h', w') each, unnormalised."""
+        weight = self._classifier.linear.weight.float()
+        norm, similarity = decompose(features, weight, labels)
+        if self.options.map in ("cam", "nwc"):
+            map_ = class_activation_map(features, weight, labels, clamp_negative=self.options.map == "nwc")
+        else:
+            map_ = norm if self.options.map == "norm" else similarity
+        return {"map": map_, "norm": norm, "similarity": similarity}
+
+    def _score(
+        self,
+        boxes: NDArray[np.int64],
+        areas: NDArray[np.int64],
+        frame: NDArray[np.float64],
+        probability: float,
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Scores of the boxes that are kept, best first, and which they are."""
+        if probability < self.options.min_probability:
+            return np.zeros(0), np.zeros(0, np.intp)
+        kept = np.flatnonzero(areas >= self.options.min_area * frame.size)
+        means = np.array([frame[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in boxes[kept]], np.float64)
+        order = np.argsort(-means, kind="stable")
+        return probability * means[order], kept[order]
+
+
+def _renumber(labels: NDArray[np.int32], order: NDArray[np.intp], count: int) -> NDArray[np.uint16]:
+    """Component numbers in the order of their scores; 0 for those left out."""
+    number = np.zeros(count + 1, np.uint16)
+    number[order + 1] = np.arange(1, len(order) + 1)
+    return number[labels]
+
+
+def _stands_for_many(path: str | Path) -> bool:
+    return Path(path).is_dir() or (glob.has_magic(str(path)) and not Path(path).exists())
+
+
+def _device(runtime: RuntimeOptions) -> torch.device:
+    name = runtime.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    if device.type == "cpu" and runtime.precision == "float16":
+        raise ModelError("float16 needs a GPU; on a CPU use bfloat16 or float32")
+    return device

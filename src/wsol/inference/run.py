@@ -1,0 +1,225 @@
+"""A run over folders: every image once, results on disk, formats written from them; safe to stop and resume."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from wsol.data.images import find_images
+from wsol.errors import ImageError, WsolError
+from wsol.export import FORMATS, Writer
+from wsol.export.files import atomic_write
+from wsol.export.names import common_root
+from wsol.inference.journal import Journal
+from wsol.inference.localizer import Label, Localizer
+from wsol.models import ModelOptions
+from wsol.report.html import write_report
+from wsol.report.folder import write_overlays
+
+WRITERS: dict[str, tuple[Writer, str]] = {**FORMATS, "overlays": (write_overlays, "overlays")}
+FORMAT_NAMES = (*WRITERS, "report")
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        journal: every result of the output folder, and what was skipped.
+        done: images localised now.
+        resumed: images that an earlier run had done.
+        ignored: files in the folders that are not images by their names.
+        seconds: of localising, without the writing of formats.
+        interrupted: stopped by the user before the end.
+        written: the files and folders of the formats.
+    """
+
+    journal: Journal
+    done: int
+    resumed: int
+    ignored: int
+    seconds: float
+    interrupted: bool
+    written: tuple[Path, ...]
+
+
+def localize_files(
+    localizer: Localizer,
+    model_options: ModelOptions,
+    paths: Sequence[str | Path],
+    output: Path,
+    *,
+    label: Label | None = None,
+    formats: Collection[str] = ("coco",),
+    overwrite: bool = False,
+    progress: bool = True,
+) -> RunSummary:
+    """Localise files, folders and globs into an output folder.
+
+    Args:
+        localizer: the model with its options.
+        model_options: what it was built from, kept with the results.
+        paths: see :func:`wsol.data.images.find_images`.
+        output: the folder; results that an earlier run left there are kept and not made again.
+        label: see :meth:`Localizer.__call__`.
+        formats: any of ``FORMAT_NAMES``; those of earlier runs into this folder are brought up to date too.
+        overwrite: forget what an earlier run left.
+        progress: show a progress bar on a terminal.
+
+    Raises:
+        WsolError: no image, an unknown format, or an output folder that holds results of other settings.
+    """
+    if unknown := set(formats) - set(FORMAT_NAMES):
+        raise WsolError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMAT_NAMES)}")
+    images, ignored = find_images(paths)
+    images = [Path(os.path.abspath(image)) for image in images]  # noqa: PTH100 - resolve() follows links
+    if not images:
+        raise WsolError(f"no images in {', '.join(map(str, paths))}")
+    settings = _settings(localizer, model_options, label)
+    output.mkdir(parents=True, exist_ok=True)
+    formats = _claim(output, settings, formats, overwrite)
+    journal = Journal(output / "results.jsonl")
+    todo = [image for image in images if not journal.is_done(image)]
+    seconds, interrupted = _localize(localizer, todo, label, journal, progress)
+    summary = RunSummary(
+        journal=journal,
+        done=sum(image in journal for image in todo),
+        resumed=len(images) - len(todo),
+        ignored=ignored,
+        seconds=seconds,
+        interrupted=interrupted,
+        written=tuple(_target(output, name) for name in formats),
+    )
+    _write_formats(localizer, summary, settings, output, formats, progress)
+    _write_state(output, settings, formats, summary)
+    journal.close()
+    return summary
+
+
+def _localize(
+    localizer: Localizer, todo: Sequence[Path], label: Label | None, journal: Journal, progress: bool
+) -> tuple[float, bool]:
+    start = time.perf_counter()
+    interrupted = False
+    bar = tqdm(total=len(todo), unit="img", desc="localize", disable=None if progress else True, smoothing=0.1)
+    try:
+        with bar:
+            for index, result in localizer.stream(todo, label):
+                journal.add(todo[index], result)
+                bar.update()
+    except KeyboardInterrupt:
+        interrupted = True
+    return time.perf_counter() - start, interrupted
+
+
+def _settings(localizer: Localizer, model_options: ModelOptions, label: Label | None) -> dict[str, Any]:
+    """Everything that changes a result."""
+    return {
+        **asdict(model_options),
+        "weights": localizer.model.weights,
+        "input_size": localizer.model.input_size[0],
+        "mean": list(localizer.model.mean),
+        "std": list(localizer.model.std),
+        **asdict(localizer.options),
+        "precision": localizer.runtime.precision,
+        "label": label,
+    }
+
+
+def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], overwrite: bool) -> list[str]:
+    """Make sure that the folder is ours and of these settings; returns the formats it is to hold."""
+    state_path, journal_path = output / "run.json", output / "results.jsonl"
+    if overwrite:
+        journal_path.unlink(missing_ok=True)
+        state_path.unlink(missing_ok=True)
+    asked = [name for name in FORMAT_NAMES if name in formats]
+    if not state_path.exists():
+        if journal_path.exists():
+            raise WsolError(f"{output} holds a results.jsonl without its run.json; choose another --output")
+        _write_state(output, settings, asked, None)
+        return asked
+    try:
+        state = json.loads(state_path.read_text(encoding="utf-8"))
+        before, had = state["settings"], state["formats"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WsolError(f"{state_path} is not the state of a run ({error}); choose another --output") from error
+    now = json.loads(json.dumps(settings))
+    changed = [f"{key}: {before.get(key)!r} -> {now[key]!r}" for key in now if before.get(key) != now[key]]
+    if changed:
+        raise WsolError(
+            f"{output} holds results made with other settings ({'; '.join(changed)}). "
+            "Choose another --output, or start anew with --overwrite."
+        )
+    return [name for name in FORMAT_NAMES if name in formats or name in had]
+
+
+def _write_formats(
+    localizer: Localizer,
+    summary: RunSummary,
+    settings: dict[str, Any],
+    output: Path,
+    formats: Collection[str],
+    progress: bool,
+) -> None:
+    journal = summary.journal
+    root = common_root(journal.paths)
+    for name in tqdm(formats, desc="write", disable=None if progress else True, leave=False):
+        target = _target(output, name)
+        if name == "report":
+            write_report(
+                journal,
+                target,
+                root=root,
+                skipped=journal.skipped,
+                summary=describe(localizer, summary),
+                settings={key: str(value) for key, value in settings.items() if value is not None},
+            )
+        else:
+            WRITERS[name][0](journal, target, classes=localizer.model.classes.names, root=root)
+
+
+def _target(output: Path, name: str) -> Path:
+    return output / ("report.html" if name == "report" else WRITERS[name][1])
+
+
+def describe(localizer: Localizer, summary: RunSummary) -> dict[str, str]:
+    """The run in a few words each, for the report."""
+    rate = summary.done / summary.seconds if summary.seconds else 0.0
+    return {
+        "Model": localizer.model.name,
+        "Weights": localizer.model.weights,
+        "Localised": f"{len(summary.journal)} images",
+        "Time": f"{summary.seconds:.1f} s for {summary.done} images ({rate:.1f} a second)",
+        "Device": f"{localizer.device} · {localizer.runtime.precision}",
+        "Finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "Versions": ", ".join(f"{name} {value}" for name, value in versions().items()),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the results depend on."""
+    packages = {name: version(name) for name in ("wsol", "torch", "timm", "numpy", "pillow")}
+    return {**packages, "python": platform.python_version()}
+
+
+def _write_state(
+    output: Path, settings: dict[str, Any], formats: Collection[str], summary: RunSummary | None
+) -> None:
+    state: dict[str, Any] = {"settings": settings, "formats": list(formats), "versions": versions()}
+    if summary is not None:
+        state |= {
+            "images": len(summary.journal),
+            "skipped": [{"path": path, "reason": reason} for path, reason in summary.journal.skipped],
+            "interrupted": summary.interrupted,
+            "seconds": round(summary.seconds, 3),
+        }
+    with atomic_write(output / "run.json") as file:
+        file.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,231 @@
+"""Models: a name becomes a classifier with weights, class names and the transform its weights expect."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import timm
+import torch
+from timm.data import infer_imagenet_subset
+from torch import Tensor, nn
+
+from wsol.errors import ModelError
+from wsol.models.classes import Classes, imagenet_classes, numbered_classes, read_classes
+from wsol.models.classifier import Classifier, prove_fit
+from wsol.models.papers import PAPERS, build_paper_network
+from wsol.models.weights import (
+    LITE0,
+    LITE0_MEAN,
+    LITE0_NETWORK,
+    LITE0_STD,
+    file_source,
+    lite0_source,
+    lite0_state_dict,
+    load_strictly,
+    load_timm_pretrained,
+    read_state_dict,
+)
+from wsol.pooling import PoolingKind
+
+__all__ = ["LITE0", "PAPERS", "Classes", "Classifier", "Model", "ModelOptions", "build"]
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which network, with which weights.
+
+    Attributes:
+        backbone: efficientnet_lite0 (works offline), any timm CNN, or vgg16_cam, resnet50_cam,
+            seresnet50_cam, inception_v3_cam, mobilenetv1_cam (the papers').
+        checkpoint: a state dict of your own, .safetensors or .pth, instead of the published weights.
+        classes: a text file with the class names of the checkpoint, one a line.
+        pooling: how features become class scores: gap, or tap (thresholded average pooling).
+        tap_threshold: θ of TAP, in [0, 1).
+        stride: feature stride 16 or 8 by dilation, where timm offers it; default: the network's own.
+        map_size: feature map of the papers' networks at 224 pixels, 14 or 28.
+        input_size: side of the square that a whole photograph is resized to; default: the weights'.
+        mean: of the three channels, in [0, 1], that your checkpoint was trained with; default: the weights'.
+        std: likewise.
+    """
+
+    backbone: str = LITE0
+    checkpoint: str | None = None
+    classes: str | None = None
+    pooling: PoolingKind = "gap"
+    tap_threshold: float = 0.1
+    stride: Literal[32, 16, 8] | None = None
+    map_size: Literal[14, 28] | None = None
+    input_size: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A classifier and what is needed to use it.
+
+    Attributes:
+        classifier: features and scores in one pass; in evaluation mode.
+        classes: its class names.
+        name: of the network.
+        weights: where they came from.
+        trained: whether the head was trained too; localising with an untrained one is refused.
+        input_size: (height, width).
+        mean: (3,), of pixels in [0, 1].
+        std: (3,).
+    """
+
+    classifier: Classifier
+    classes: Classes
+    name: str
+    weights: str
+    trained: bool
+    input_size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def build(options: ModelOptions, *, pretrained: bool = True) -> Model:
+    """Build a model and load its weights.
+
+    Args:
+        options: see :class:`ModelOptions`.
+        pretrained: load the published weights where no checkpoint is given.
+
+    Raises:
+        ModelError: an unknown name, a network that cannot give a CAM, weights that do not fit or cannot
+            be had, options that do not combine.
+    """
+    name = options.backbone
+    classes = None if options.classes is None else read_classes(options.classes)
+    state = None if options.checkpoint is None else read_state_dict(options.checkpoint)
+    if name in PAPERS:
+        network, weights, trained = _paper_network(options, classes, state, pretrained)
+    else:
+        network, weights, trained = _timm_network(options, classes, state, pretrained)
+    config = _pretrained_config(options, network)
+    size = options.input_size or config["input_size"][-1]
+    model = Model(
+        classifier=Classifier(network, options.pooling, options.tap_threshold).eval(),
+        classes=classes or _known_classes(network, options, weights),
+        name=name,
+        weights=weights,
+        trained=trained,
+        input_size=(size, size),
+        mean=options.mean or tuple(config["mean"]),
+        std=options.std or tuple(config["std"]),
+    )
+    _check_classes(model, options)
+    _check_stride(model, options)
+    return model
+
+
+def _timm_network(
+    options: ModelOptions, classes: Classes | None, state: Mapping[str, Tensor] | None, pretrained: bool
+) -> tuple[nn.Module, str, bool]:
+    name = options.backbone
+    timm_name = LITE0_NETWORK if name == LITE0 else name
+    if options.map_size is not None:
+        raise ModelError(f"map_size is for the papers' networks ({', '.join(PAPERS)}); {name} takes stride")
+    if not timm.is_model(timm_name):
+        near = difflib.get_close_matches(name, [LITE0, *PAPERS, *timm.list_models()], n=4, cutoff=0.4)
+        raise ModelError(f"there is no model {name!r}" + (f"; near it are {', '.join(near)}" if near else ""))
+    network = _create(timm_name, options.stride)
+    size = options.input_size or network.pretrained_cfg["input_size"][-1]  # type: ignore[index, call-overload]
+    prove_fit(network, name, (size, size))  # before any download
+    if state is not None:
+        count = _rows(network, state, str(options.checkpoint), classes)
+        if count != network.num_classes:
+            network.reset_classifier(count)  # type: ignore[operator]
+        load_strictly(network, state, str(options.checkpoint))
+        return network, file_source(str(options.checkpoint)), True
+    if not pretrained:
+        return network, "random", False
+    if name == LITE0:
+        load_strictly(network, lite0_state_dict(network), lite0_source())
+        return network, lite0_source(), True
+    return network, load_timm_pretrained(network, name), True
+
+
+def _paper_network(
+    options: ModelOptions, classes: Classes | None, state: Mapping[str, Tensor] | None, pretrained: bool
+) -> tuple[nn.Module, str, bool]:
+    if options.stride is not None:
+        raise ModelError(
+            f"{options.backbone} loses stride without dilation: choose map_size 14 or 28; "
+            "stride is the dilation of timm's networks"
+        )
+    name, paper = options.backbone, PAPERS[options.backbone]
+    weights = "random" if state is None else file_source(str(options.checkpoint))
+    if state is None and pretrained:
+        source = _create(paper.pretrained, None)
+        weights = load_timm_pretrained(source, paper.pretrained)
+        state = source.state_dict()
+    network, trained = build_paper_network(
+        name, num_classes=len(classes.names) if classes else None, map_size=options.map_size, state_dict=state
+    )
+    return network, weights, trained
+
+
+def _create(timm_name: str, stride: int | None) -> nn.Module:
+    arguments = {} if stride is None else {"output_stride": stride}
+    try:
+        return timm.create_model(timm_name, pretrained=False, **arguments)
+    except (TypeError, AssertionError, NotImplementedError, ValueError) as error:
+        if stride is None:
+            raise
+        raise ModelError(
+            f"{timm_name} has no dilated stride: timm's implementation takes no output_stride {stride}. "
+            "ResNet, SE-ResNet, RegNet, EfficientNet and MobileNet do; or leave stride out."
+        ) from error
+
+
+def _rows(network: nn.Module, state: Mapping[str, Tensor], source: str, classes: Classes | None) -> int:
+    """How many classes the checkpoint has."""
+    linear = network.get_classifier()  # type: ignore[operator]
+    name = next(name for name, module in network.named_modules() if module is linear) + ".weight"
+    if name not in state:
+        raise ModelError(f"{source} does not fit the network: missing {name}")
+    count = len(state[name])
+    if classes is not None and len(classes.names) != count:
+        raise ModelError(f"{source} has {count} classes, the list of class names {len(classes.names)}")
+    return count
+
+
+def _pretrained_config(options: ModelOptions, network: nn.Module) -> dict[str, Any]:
+    """Input size, mean and standard deviation that the published weights were trained with."""
+    if options.backbone in PAPERS:
+        config = timm.get_pretrained_cfg(PAPERS[options.backbone].pretrained).to_dict()  # type: ignore[union-attr]
+        return dict(config) | {"input_size": (3, 224, 224)}  # the papers use it for InceptionV3 too
+    config = dict(network.pretrained_cfg)  # type: ignore[call-overload]
+    return config | {"mean": LITE0_MEAN, "std": LITE0_STD} if options.backbone == LITE0 else config
+
+
+def _known_classes(network: nn.Module, options: ModelOptions, weights: str) -> Classes:
+    """ImageNet's for published weights; numbers for a checkpoint whose classes nobody named."""
+    subset = None
+    if options.checkpoint is None and weights != "random":
+        subset = "imagenet-1k" if options.backbone in PAPERS else infer_imagenet_subset(network)
+    count = network.get_classifier().out_features  # type: ignore[operator]
+    return imagenet_classes(subset) if subset else numbered_classes(count)
+
+
+def _check_classes(model: Model, options: ModelOptions) -> None:
+    count = model.classifier.num_classes
+    if len(model.classes.names) != count:
+        raise ModelError(
+            f"{model.name} has {count} classes, {options.classes or 'its list of class names'} "
+            f"has {len(model.classes.names)}"
+        )
+
+
+def _check_stride(model: Model, options: ModelOptions) -> None:
+    if options.stride is None:
+        return
+    with torch.inference_mode():
+        height = model.classifier(torch.zeros(1, 3, *model.input_size))[0].shape[-2]
+    if height != -(-model.input_size[0] // options.stride):
+        raise ModelError(f"{model.name} has no stride {options.stride}: its map is {height} rows at {model.input_size[0]}")

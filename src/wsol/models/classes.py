@@ -1,0 +1,93 @@
+"""The names of a classifier's classes."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from timm.data import ImageNetInfo
+
+from wsol.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names of the classes, in the order of the scores.
+
+    Attributes:
+        names: one a class, for people.
+        aliases: for each class the other words it is known by: synonyms and the WordNet synset.
+    """
+
+    names: tuple[str, ...]
+    aliases: tuple[tuple[str, ...], ...] = ()
+
+    def index(self, label: int | str) -> int:
+        """The class that an index, a name, a synonym or a synset means; upper and lower case are one.
+
+        Raises:
+            ModelError: no class is called so, or several are; the message says which come near.
+        """
+        if isinstance(label, int) or (label.isdecimal() and label not in self.names):
+            if 0 <= int(label) < len(self.names):
+                return int(label)
+            raise ModelError(f"class {label} does not exist: the model has classes 0 to {len(self.names) - 1}")
+        wanted = label.strip().casefold()
+        for words in (self._words(aliases=False), self._words(aliases=True)):
+            found = words.get(wanted, [])
+            if len(found) == 1:
+                return found[0]
+            if found:
+                choices = ", ".join(f"{index} ({', '.join(self._called(index))})" for index in found)
+                raise ModelError(f"{label!r} names several classes; ask by index or synset: {choices}")
+        near = difflib.get_close_matches(wanted, self._words(aliases=True), n=5, cutoff=0.5)
+        hint = f"; near it are {', '.join(near)}" if near else ""
+        raise ModelError(f"the model knows no class {label!r}{hint}")
+
+    def _called(self, index: int) -> tuple[str, ...]:
+        return (self.names[index], *(self.aliases[index] if self.aliases else ()))
+
+    def _words(self, *, aliases: bool) -> dict[str, list[int]]:
+        words: dict[str, list[int]] = {}
+        for index in range(len(self.names)):
+            called = self._called(index) if aliases else (self.names[index],)
+            for word in {word.casefold() for word in called}:
+                words.setdefault(word, []).append(index)
+        return words
+
+
+def imagenet_classes(subset: str = "imagenet-1k") -> Classes:
+    """ImageNet's classes as timm lists them: first lemma, other lemmas and synset."""
+    info = ImageNetInfo(subset)
+    lemmas = [str(info.index_to_description(index)).split(", ") for index in range(info.num_classes())]
+    synsets = [str(info.index_to_label_name(index)) for index in range(info.num_classes())]
+    return Classes(
+        names=tuple(words[0] for words in lemmas),
+        aliases=tuple((*words[1:], synset) for words, synset in zip(lemmas, synsets, strict=True)),
+    )
+
+
+def numbered_classes(count: int) -> Classes:
+    """Names for classes that nobody named: class_0, class_1, …"""
+    return Classes(tuple(f"class_{index}" for index in range(count)))
+
+
+def read_classes(path: str | Path) -> Classes:
+    """Class names from a text file: line n, counted from 0, names class n.
+
+    Raises:
+        ModelError: the file cannot be read, has an empty line, or names a class twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"cannot read the class names {path}: {error}") from error
+    names = [line.strip() for line in lines]
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise ModelError(f"{path}, line {number}: empty; line n names class n")
+        if first.setdefault(name, number) != number:
+            raise ModelError(f"{path}, line {number}: {name!r} stands on line {first[name]} already")
+    if not names:
+        raise ModelError(f"{path}: no class names in it")
+    return Classes(tuple(names))

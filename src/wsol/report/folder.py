@@ -1,0 +1,25 @@
+"""Overlays of a whole run."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from wsol.errors import ImageError
+from wsol.export.names import output_names
+from wsol.inference.localization import Localization
+from wsol.report.overlay import save
+
+
+def write_overlays(
+    results: Collection[Localization], path: Path, *, classes: Sequence[str], root: Path | None = None
+) -> None:
+    """Write a JPEG of every photograph with its boxes and mask drawn; see :data:`wsol.export.Writer`.
+
+    A photograph that has gone since it was localised gets none.
+    """
+    for _, output, result in output_names(results, root):
+        target = path / f"{output}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save(result, target)
+        except ImageError:
+            continue
