@@ -59,7 +59,7 @@ def _demo_parser() -> ArgumentParser:
     parser = ArgumentParser(
         description="Localise photographs that come with scikit-image, with the offline ImageNet classifier."
     )
-    parser.add_argument("--output", type=Path, default=Path("wsol-demo"), help="folder for the results")
+    parser.add_argument("--output", type=str, default="wsol-demo", help="folder for the results")
     return parser
 
 
@@ -75,7 +75,7 @@ def _localize_parser() -> ArgumentParser:
         "130 interrupted (what was done is kept).",
     )
     parser.add_argument("paths", nargs="+", help="files, folders, globs", metavar="PATH")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--output", type=str, required=True, help="folder for the results")
     parser.add_argument(
         "--format", nargs="+", choices=FORMAT_NAMES, default=["coco"], help="what to write, any of them at once"
     )
@@ -120,7 +120,7 @@ def _localize(options: Namespace) -> int:
         localizer,
         model_options,
         options.paths,
-        options.output,
+        Path(options.output),
         label=options.label,
         formats=options.format,
         overwrite=options.overwrite,
@@ -140,7 +140,7 @@ def _demo(options: Namespace) -> int:
         Localizer(build(model_options)),
         model_options,
         sample_photographs(),
-        options.output,
+        Path(options.output),
         formats=["coco", "overlays", "report"],
     )
     return _tell(summary, quiet=False)
@@ -157,7 +157,7 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
     if summary.ignored:
         print(f"{summary.ignored} other files in the folders are not images by their names.", file=sys.stderr)
     if journal.skipped:
-        print(f"{len(journal.skipped)} images were skipped:", file=sys.stderr)
+        print(f"Skipped, {len(journal.skipped)} in all:", file=sys.stderr)
         for path, reason in journal.skipped:
             print(f"  {path}: {reason}", file=sys.stderr)
     if summary.interrupted:

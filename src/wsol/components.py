@@ -35,6 +35,16 @@ def _root(parent: Labels, node: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _join(parent: Labels, first: int, second: int) -> int:
+    """One set of two; its lower root, which is the older."""
+    low, high = _root(parent, first), _root(parent, second)
+    if high < low:
+        low, high = high, low
+    parent[high] = low
+    return low
+
+
+@njit(cache=True, nogil=True)
 def label(mask: NDArray[np.bool_], eight: bool) -> tuple[Labels, int]:
     """Number the components of one mask (H, W), 8- or 4-connected: (H, W) int32 and their count."""
     height, width = mask.shape
@@ -45,21 +55,19 @@ def label(mask: NDArray[np.bool_], eight: bool) -> tuple[Labels, int]:
         for x in range(width):
             if not mask[y, x]:
                 continue
-            found = 0
-            for dy, dx in ((0, -1), (-1, -1), (-1, 0), (-1, 1)):
-                if not eight and dx != 0 and dy != 0:
-                    continue
-                if y + dy < 0 or x + dx < 0 or x + dx >= width or labels[y + dy, x + dx] == 0:
-                    continue
-                other = labels[y + dy, x + dx]
-                if found == 0:
-                    found = _root(parent, other)
-                elif other != found:
-                    other = _root(parent, other)
-                    low, high = min(found, other), max(found, other)
-                    parent[high] = low
-                    found = low
-            if found == 0:
+            west = labels[y, x - 1] if x > 0 else 0
+            north = labels[y - 1, x] if y > 0 else 0
+            found = north if north else west
+            if not eight:
+                if north and west and north != west:
+                    found = _join(parent, north, west)
+            elif not north and y > 0:  # a northern neighbour has joined the others already
+                if not west and x > 0:
+                    found = labels[y - 1, x - 1]
+                north_east = labels[y - 1, x + 1] if x + 1 < width else 0
+                if north_east:
+                    found = _join(parent, found, north_east) if found else north_east
+            if not found:
                 last += 1
                 parent[last] = last
                 found = last
@@ -72,9 +80,10 @@ def label(mask: NDArray[np.bool_], eight: bool) -> tuple[Labels, int]:
             number[provisional] = count
     for provisional in range(1, last + 1):
         number[provisional] = number[_root(parent, provisional)]
-    for y in range(height):
-        for x in range(width):
-            labels[y, x] = number[labels[y, x]]
+    if count < last:
+        for y in range(height):
+            for x in range(width):
+                labels[y, x] = number[labels[y, x]]
     return labels, count
 
 
@@ -126,8 +135,8 @@ def _largest(mask: NDArray[np.bool_], labels: Labels) -> int:
     around it, which is larger, so it loses as it must.
     """
     height, width = mask.shape
-    hole_labels, _ = _holes(mask)
-    filled, count = label(mask | (hole_labels > 0), True)
+    holes, hole_boxes = _holes(mask)
+    filled, count = (label(mask | (holes > 0), True) if len(hole_boxes) else (labels, labels.max()))
     doubled = np.zeros(count + 1, np.int64)
     first = np.zeros(count + 1, np.int32)
     for y in range(height):

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -69,6 +69,7 @@ def test_alternatives_have_files_of_their_own() -> None:
     assert outputs(names, ranked=True, alternatives=2) == ["a.jpg", "a.2.jpg", "b.9"]
 
 
+@settings(deadline=None)
 @given(st.sets(st.from_regex(r"\A[ab](/[ab])?(\.[ab]){0,3}\Z"), max_size=12), st.integers(0, 2))
 def test_no_two_images_share_a_file(names: set[str], alternatives: int) -> None:
     for ranked in (False, True):

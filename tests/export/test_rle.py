@@ -34,6 +34,7 @@ def test_equals_encoding_the_large_mask(mask: NDArray[np.bool_], size: tuple[int
     check(mask, size)
 
 
+@settings(deadline=None)
 @given(full=st.booleans(), frame=frames, size=sizes)
 def test_empty_and_full(full: bool, frame: tuple[int, int], size: tuple[int, int]) -> None:
     check(np.full(frame, full), size)

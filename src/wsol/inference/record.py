@@ -1,12 +1,12 @@
 """A localization as JSON types, without loss: the line of a run's journal."""
 
 import base64
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 if TYPE_CHECKING:
     from wsol.inference.localization import Localization
@@ -25,7 +25,7 @@ def to_dict(result: "Localization") -> dict[str, Any]:
         "boxes": result.boxes.tolist(),
         "scores": result.scores.tolist(),
         "frame": [height, width],
-        "components": [encode_rle(result.components == index + 1) for index in range(len(result.boxes))],
+        "components": base64.b64encode(zlib.compress(result.components.astype("<u2").tobytes(), 1)).decode("ascii"),
         "maps": {name: _encode_map(values) for name, values in result.raw_maps.items()},
         "map_kind": result.map_kind,
         "level": result.level,
@@ -37,9 +37,7 @@ def from_dict(values: dict[str, Any]) -> "Localization":
     """See :meth:`wsol.Localization.from_dict`."""
     from wsol.inference.localization import Localization
 
-    components = np.zeros(values["frame"], np.uint16)
-    for index, rle in enumerate(values["components"]):
-        components[decode_rle(rle, values["frame"])] = index + 1
+    components = np.frombuffer(zlib.decompress(base64.b64decode(values["components"])), "<u2")
     return Localization(
         source=None if values["path"] is None else Path(values["path"]),
         size=(values["height"], values["width"]),
@@ -48,22 +46,12 @@ def from_dict(values: dict[str, Any]) -> "Localization":
         probability=values["probability"],
         boxes=np.array(values["boxes"], np.int64).reshape(-1, 4),
         scores=np.array(values["scores"], np.float64),
-        components=components,
+        components=components.astype(np.uint16).reshape(values["frame"]),
         raw_maps={name: _decode_map(encoded) for name, encoded in values["maps"].items()},
         map_kind=values["map_kind"],
         level=values["level"],
         alternatives=tuple(from_dict(other) for other in values["alternatives"]),
     )
-
-
-def encode_rle(mask: NDArray[np.bool_]) -> str:
-    """COCO's compressed run lengths of a mask (height, width)."""
-    return str(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"].decode("ascii"))
-
-
-def decode_rle(counts: str, size: list[int]) -> NDArray[np.bool_]:
-    """The mask of :func:`encode_rle`."""
-    return np.asarray(coco_mask.decode({"size": size, "counts": counts}), dtype=bool)
 
 
 def _encode_map(values: NDArray[np.float32]) -> dict[str, Any]:

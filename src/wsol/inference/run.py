@@ -21,8 +21,8 @@ from wsol.export.names import common_root
 from wsol.inference.journal import Journal
 from wsol.inference.localizer import Label, Localizer
 from wsol.models import ModelOptions
-from wsol.report.html import write_report
 from wsol.report.folder import write_overlays
+from wsol.report.html import write_report
 
 WRITERS: dict[str, tuple[Writer, str]] = {**FORMATS, "overlays": (write_overlays, "overlays")}
 FORMAT_NAMES = (*WRITERS, "report")
@@ -129,8 +129,9 @@ def _settings(localizer: Localizer, model_options: ModelOptions, label: Label | 
         "mean": list(localizer.model.mean),
         "std": list(localizer.model.std),
         **asdict(localizer.options),
+        **asdict(localizer.options.build_threshold()),  # with its defaults filled in
         "precision": localizer.runtime.precision,
-        "label": label,
+        "label": None if label is None else localizer.model.classes.index(label),
     }
 
 

@@ -2,8 +2,8 @@
 
 The sizes, and the heads of VGG16 and InceptionV3 ("GoogleNet" in the papers), are those of the official
 WSOL protocol (Choe et al., CVPR 2020), which Bridging the Gap (CVPR 2022) takes over; the SE-ResNet50 and
-MobileNetV1 are those of Rethinking CAM (ECCV 2020). Stride is lost **without** dilation: the
-convolutions behind it see a smaller part of the image than in pretraining, and training has to make up for it.
+MobileNetV1 are those of Rethinking CAM (ECCV 2020). Stride is lost **without** dilation: the convolutions
+behind it see a smaller part of the image than in pretraining, and training has to make up for it.
 
 Each network is features, average pooling and one linear layer. The trunk keeps timm's parameter names, so
 timm's weights fit it by name.
@@ -154,12 +154,12 @@ class Paper:
 
 
 PAPERS: dict[str, Paper] = {
-    "vgg16_cam": Paper(  # pre_logits in timm's names, classifier in torchvision's
+    "vgg16_cam": Paper(
         "vgg16.tv_in1k",
         _vgg16_cam,
         (14, 28),
         head=("features.31.", "head.fc."),
-        dropped=("pre_logits.", "classifier."),
+        dropped=("pre_logits.", "classifier."),  # the dense layers in timm's and in torchvision's names
     ),
     "resnet50_cam": Paper("resnet50.tv_in1k", _resnet50_cam, (14, 28), head=("fc.",)),
     "seresnet50_cam": Paper(
@@ -207,9 +207,8 @@ def build_paper_network(
     paper = PAPERS[name]
     size = 14 if map_size is None else map_size
     if size not in paper.map_sizes:
-        raise ModelError(
-            f"map_size of {name} must be {' or '.join(map(str, paper.map_sizes))}, got {map_size}"
-        )
+        sizes = " or ".join(map(str, paper.map_sizes))
+        raise ModelError(f"map_size of {name} must be {sizes}, got {map_size}")
     if num_classes is None:
         linear = (state_dict or {}).get(f"{paper.head[-1]}weight")
         num_classes = 1000 if linear is None else len(linear)
@@ -238,12 +237,8 @@ def _fill(network: nn.Module, name: str, state_dict: Mapping[str, Tensor]) -> bo
         ],
     }
     if any(problems.values()):
-        found = "; ".join(
-            f"{len(keys)} {kind} ({', '.join(keys[:4])})" for kind, keys in problems.items() if keys
-        )
-        raise ModelError(
-            f"the checkpoint is not one of {name} or of timm's network that it is made from: {found}"
-        )
+        found = [f"{len(keys)} {kind} ({', '.join(keys[:4])})" for kind, keys in problems.items() if keys]
+        raise ModelError(f"not a checkpoint of {name} or of timm's network behind it: {'; '.join(found)}")
     network.load_state_dict(entries, strict=False)
     return not any(key.startswith(paper.head) for key in absent)
 
