@@ -95,13 +95,15 @@ def _extents(labels: Labels, count: int) -> tuple[Boxes, NDArray[np.int64]]:
     boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = width, height, 0, 0
     areas = np.zeros(count, np.int64)
     for y in range(height):
-        for x in range(width):
-            index = labels[y, x] - 1
+        end = 0
+        while end < width:  # a run of pixels of one label at a time
+            start, index = end, labels[y, end] - 1
+            while end < width and labels[y, end] - 1 == index:
+                end += 1
             if index >= 0:
-                box = boxes[index]
-                box[0], box[1] = min(box[0], x), min(box[1], y)
-                box[2], box[3] = max(box[2], x + 1), max(box[3], y + 1)
-                areas[index] += 1
+                boxes[index, 0], boxes[index, 1] = min(boxes[index, 0], start), min(boxes[index, 1], y)
+                boxes[index, 2], boxes[index, 3] = max(boxes[index, 2], end), max(boxes[index, 3], y + 1)
+                areas[index] += end - start
     return boxes, areas
 
 
@@ -127,7 +129,7 @@ def _holes(mask: NDArray[np.bool_]) -> tuple[Labels, Boxes]:
 
 @njit(cache=True, nogil=True)
 def _largest(mask: NDArray[np.bool_], labels: Labels) -> int:
-    """Number, in ``labels``, of the component whose outer contour has the largest polygon area; 0 if none.
+    """Number, in ``labels``, of the component whose outer contour has the largest polygon area; -1 if none.
 
     The area of an outer contour is that of the component with its holes filled: one for each 2×2 quad
     of four pixels, one half for each of three. Among equal areas the component that starts last in
@@ -138,22 +140,24 @@ def _largest(mask: NDArray[np.bool_], labels: Labels) -> int:
     holes, hole_boxes = _holes(mask)
     filled, count = (label(mask | (holes > 0), True) if len(hole_boxes) else (labels, labels.max()))
     doubled = np.zeros(count + 1, np.int64)
-    first = np.zeros(count + 1, np.int32)
-    for y in range(height):
-        for x in range(width):
-            here = filled[y, x]
-            if here and first[here] == 0:
-                first[here] = labels[y, x]  # a first pixel is never in a hole
-            if y + 1 < height and x + 1 < width:
-                a, b, c = filled[y, x + 1], filled[y + 1, x], filled[y + 1, x + 1]
-                pixels = (here > 0) + (a > 0) + (b > 0) + (c > 0)
+    if count > 1:
+        for y in range(height - 1):
+            above, below = filled[y, 0], filled[y + 1, 0]
+            for x in range(1, width):
+                next_above, next_below = filled[y, x], filled[y + 1, x]
+                pixels = (above > 0) + (below > 0) + (next_above > 0) + (next_below > 0)
                 if pixels >= 3:
-                    doubled[max(max(here, a), max(b, c))] += pixels - 2
+                    doubled[max(above, below)] += pixels - 2  # of three, one at least is on the left
+                above, below = next_above, next_below
     best = 0
     for index in range(1, count + 1):
         if best == 0 or doubled[index] >= doubled[best]:
             best = index
-    return int(first[best]) if best else 0
+    for y in range(height):
+        for x in range(width):
+            if best and filled[y, x] == best:
+                return int(labels[y, x])  # the first pixel is in no hole
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -198,8 +202,8 @@ def _find_largest(
     for i in range(batch):
         numbered, _ = label(masks[i], True)
         best = _largest(masks[i], numbered)
-        labels[i] = (numbered == best) & masks[i]
-        counts[i] = 1 if best else 0
+        labels[i] = numbered == best
+        counts[i] = 1 if best > 0 else 0
         all_boxes[i], all_areas[i] = _extents(labels[i], counts[i])
     boxes, areas = _stack(all_boxes, all_areas, counts)
     return labels, boxes, areas, counts

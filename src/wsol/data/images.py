@@ -8,24 +8,35 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from wsol.errors import ImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "ICO")
 """Decoders that are used (JPEG reads MPO too); others of Pillow, as PostScript's, run outside programs."""
 
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .mpo "
-    ".jp2 .j2k .avif .tga .ico".split()
-)
+SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".mpo", ".jp2", ".j2k", ".avif", ".tga", ".ico",
+))  # fmt: skip
 """File names that count as photographs when a folder is searched."""
 
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """Larger pictures are refused as decompression bombs: about 179 million pixels, Pillow's own limit."""
 
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings each EXIF orientation upright."""
 
-class Unusable(ValueError):
+
+class UnusableError(ValueError):
     """Pixels that decode but cannot be shown as a photograph."""
 
 
@@ -34,7 +45,8 @@ def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
 
     A file that is named counts whatever its suffix and even if it is missing, so that reading it says
     why it cannot be used; folders are searched for image suffixes through all levels, without following
-    links to folders; a glob (``photos/*.jpg``, ``**`` for any depth) stands for what it matches.
+    links to folders; a glob (``photos/*.jpg``, ``**`` for any depth) stands for what it matches. Names
+    that begin with a dot are left out, unless they are named.
 
     Args:
         paths: names of files, folders, or globs.
@@ -43,31 +55,40 @@ def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
         The files, each once, sorted within each argument; and how many other files the folders held.
     """
     found: dict[Path, None] = {}
-    ignored = 0
+    others: set[Path] = set()
     for path in map(str, paths):
-        if not os.path.lexists(path) and glob.has_magic(path):
-            matches = sorted(Path(match) for match in glob.glob(path, recursive=True))
-            if not matches:
-                found[Path(path)] = None  # reported as missing
-        else:
-            matches = [Path(path)]
-        for match in matches:
+        here: set[Path] = set()
+        matches = _expand(path) if glob.has_magic(path) and not os.path.lexists(path) else []
+        for match in matches or [Path(path)]:  # a glob that matches nothing is reported as missing
             if match.is_dir():
-                inside = list(_walk(match))
-                images = [file for file in inside if file.suffix.lower() in SUFFIXES]
-                ignored += len(inside) - len(images)
-                found.update(dict.fromkeys(images))
+                inside = {Path(folder, name) for folder, names in _walk(match) for name in names}
+                images = {file for file in inside if file.suffix.lower() in SUFFIXES}
+                others |= inside - images
+                here |= images
             else:
-                found[match] = None
-    return list(found), ignored
+                here.add(match)
+        found.update(dict.fromkeys(sorted(here)))
+    return list(found), len(others - found.keys())
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _expand(pattern: str) -> list[Path]:
+    """What a glob matches; ``**`` does not follow links to folders, which may run in circles."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return [Path(match) for match in glob.glob(pattern)]  # noqa: PTH207 - Path's shows hidden files
+    at = parts.index("**")
+    tops = _expand(str(Path(*parts[:at])))
+    folders = [folder for top in tops for folder, _ in _walk(top)]
+    return [
+        match for folder in folders for match in _expand(str(Path(glob.escape(folder), *parts[at + 1 :])))
+    ]
+
+
+def _walk(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
+    """The folder and those below it, each with the names of its files; nothing hidden."""
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield Path(parent, name)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield parent, [name for name in files if not name.startswith(".")]
 
 
 def read_image(path: str | Path, size: tuple[int, int] | None = None) -> tuple[Image.Image, tuple[int, int]]:
@@ -96,7 +117,7 @@ def read_image(path: str | Path, size: tuple[int, int] | None = None) -> tuple[I
         reason = "not an image in a format that can be read"
     except Image.DecompressionBombError:
         reason = f"more than {MAX_PIXELS // 10**6} million pixels, refused as a decompression bomb"
-    except Unusable as error:
+    except UnusableError as error:
         reason = str(error)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -109,11 +130,19 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     """A picture of any mode as upright RGB, as :func:`read_image` does it.
 
     Raises:
-        Unusable: 32-bit or floating-point pixels.
+        UnusableError: 32-bit or floating-point pixels, or none.
     """
-    image = ImageOps.exif_transpose(image)
+    if 0 in image.size:
+        raise UnusableError(f"no pixels: it is {image.width} × {image.height}")
+    image.load()
+    return _rgb(image, _orientation(image))
+
+
+def _rgb(image: Image.Image, orientation: int) -> Image.Image:
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
     if image.mode == "F":
-        raise Unusable("floating-point pixels have no defined white; save it with 8 or 16 bits")
+        raise UnusableError("floating-point pixels have no defined white; save it with 8 or 16 bits")
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     if image.has_transparency_data:
@@ -125,25 +154,33 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 def _read(path: str | Path, size: tuple[int, int] | None) -> tuple[Image.Image, tuple[int, int]]:
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
-        raise Unusable("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
+        raise UnusableError("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
     if status.st_size == 0:
-        raise Unusable("the file is empty")
+        raise UnusableError("the file is empty")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # oddities in metadata; pixels that fail raise
         with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             if size is not None:
-                image.draft("RGB", (min(2 * size[1], width), min(2 * size[0], height)))  # acts on JPEG alone
-            shrunk = image.size != (width, height)
-            sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation
-            upright = upright_rgb(image)
-    if not shrunk:
-        return upright, (upright.height, upright.width)
-    return upright, ((width, height) if sideways else (height, width))
+                side = 2 * max(size)  # whichever way up
+                image.draft("RGB", (min(side, width), min(side, height)))  # acts on JPEG alone
+            image.load()
+            orientation = _orientation(image)
+            upright = _rgb(image, orientation)
+    return upright, ((width, height) if orientation >= 5 else (height, width))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 if there is none, or damaged EXIF, which takes nothing from the pixels."""
+    try:
+        orientation = image.getexif().get(0x0112)  # reads XMP too
+    except Exception:  # noqa: BLE001 - damaged EXIF raises anything
+        return 1
+    return orientation if orientation in _TURNS else 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
-        raise Unusable("32-bit pixels have no defined white; save it with 8 or 16 bits")
+        raise UnusableError("32-bit pixels have no defined white; save it with 8 or 16 bits")
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))

@@ -18,7 +18,7 @@ def to_image(image: Any) -> Image.Image:  # noqa: ANN401 - whatever a user passe
 
     Raises:
         TypeError: something else; the message says what came.
-        ValueError: floating-point values outside [0, 1], or 32-bit pixels.
+        ValueError: floating-point values outside [0, 1], 32-bit pixels, or a PIL image without pixels.
     """
     if isinstance(image, Image.Image):
         return upright_rgb(image)
@@ -26,6 +26,7 @@ def to_image(image: Any) -> Image.Image:  # noqa: ANN401 - whatever a user passe
         return Image.fromarray(image).convert("RGB")
     if isinstance(image, torch.Tensor) and image.ndim == 3 and image.shape[0] == 3 and image.numel() > 0:
         if image.is_floating_point():
+            image = image.detach()
             low, high = float(image.min()), float(image.max())
             if not (low >= 0 and high <= 1):
                 raise ValueError(

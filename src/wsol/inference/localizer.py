@@ -71,7 +71,7 @@ class Localizer:
         self.device = _device(self.runtime)
         self._classifier = model.classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean, self._std = (
-            255 * torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
+            torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
         )
 
     def __call__(
@@ -181,9 +181,10 @@ class Localizer:
 
     def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, K, h', w') and class probabilities (B, C), both float32."""
+        unit = 1 if images.is_floating_point() else 255
         images = images.to(self.device, non_blocking=True)
-        scaled = images.float() if images.dtype == torch.uint8 else images.float() * 255
-        images = ((scaled - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        images = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
+        images.sub_(self._mean * unit).div_(self._std * unit)
         precision = getattr(torch, self.runtime.precision)
         with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
             features, logits = self._classifier(images)
@@ -253,6 +254,8 @@ class Localizer:
 
 def _renumber(labels: NDArray[np.int32], order: NDArray[np.intp], count: int) -> NDArray[np.uint16]:
     """Component numbers in the order of their scores; 0 for those left out."""
+    if order.tolist() == list(range(count)):
+        return labels.astype(np.uint16)
     number = np.zeros(count + 1, np.uint16)
     number[order + 1] = np.arange(1, len(order) + 1)
     return number[labels]

@@ -62,6 +62,15 @@ class ModelOptions:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 
+    def __post_init__(self) -> None:
+        if self.input_size is not None and self.input_size < 1:
+            raise ValueError(f"input_size must be at least 1, got {self.input_size}")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and (len(values) != 3 or min(values) < 0 or max(values) > 1):
+                raise ValueError(f"{name} must be three numbers in [0, 1], got {values}")
+        if self.std is not None and min(self.std) == 0:
+            raise ValueError(f"std must be above 0, got {self.std}")
+
 
 @dataclass(frozen=True)
 class Model:
@@ -181,6 +190,10 @@ def _create(timm_name: str, stride: int | None) -> nn.Module:
             f"{timm_name} has no dilated stride: timm's implementation takes no output_stride {stride}. "
             "ResNet, SE-ResNet, RegNet, EfficientNet and MobileNet do; or leave stride out."
         ) from error
+    except RuntimeError as error:  # the part of the name behind the dot
+        architecture = timm_name.partition(".")[0]
+        published = ", ".join(timm.list_pretrained(f"{architecture}.*")) or "none"
+        raise ModelError(f"there are no weights {timm_name!r}; timm publishes {published}") from error
 
 
 def _rows(network: nn.Module, state: Mapping[str, Tensor], source: str, classes: Classes | None) -> int:
@@ -228,4 +241,6 @@ def _check_stride(model: Model, options: ModelOptions) -> None:
     with torch.inference_mode():
         height = model.classifier(torch.zeros(1, 3, *model.input_size))[0].shape[-2]
     if height != -(-model.input_size[0] // options.stride):
-        raise ModelError(f"{model.name} has no stride {options.stride}: its map is {height} rows at {model.input_size[0]}")
+        raise ModelError(
+            f"{model.name} has no stride {options.stride}: its map is {height} rows at {model.input_size[0]}"
+        )

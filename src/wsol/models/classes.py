@@ -27,11 +27,14 @@ class Classes:
         Raises:
             ModelError: no class is called so, or several are; the message says which come near.
         """
+        label = label.strip() if isinstance(label, str) else label
         if isinstance(label, int) or (label.isdecimal() and label not in self.names):
             if 0 <= int(label) < len(self.names):
                 return int(label)
-            raise ModelError(f"class {label} does not exist: the model has classes 0 to {len(self.names) - 1}")
-        wanted = label.strip().casefold()
+            raise ModelError(
+                f"class {label} does not exist: the model has classes 0 to {len(self.names) - 1}"
+            )
+        wanted = label.casefold()
         for words in (self._words(aliases=False), self._words(aliases=True)):
             found = words.get(wanted, [])
             if len(found) == 1:

