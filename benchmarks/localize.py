@@ -77,9 +77,14 @@ def in_memory(repeats: int) -> None:
             maps = extractor(scores.argmax(dim=1).tolist(), scores)
             torch.nn.functional.interpolate(maps[0][:, None], size=(224, 224), mode="bilinear")
 
+    def folded() -> None:
+        with torch.inference_mode():
+            localizer._classifier(ready)
+
     medians = _medians(
         {
             "(a) bare forward": bare,
+            "    the same, batch norms folded": folded,
             "(b) wsol.Localizer: boxes and classes": lambda: localizer(images),
             "CAM of torchcam: maps alone": with_torchcam,
             "Grad-CAM of grad-cam: maps alone": with_grad_cam,

@@ -4,7 +4,7 @@ import glob
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from wsol.inference.localization import Localization
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.reading import read_batches
 from wsol.maps import class_activation_map, decompose, normalize, upsample
-from wsol.models import Model
+from wsol.models import Classifier, Model
+from wsol.models.folding import fold_batch_norms
 from wsol.thresholds import foreground
 
 Label = int | str
@@ -69,7 +70,8 @@ class Localizer:
         self.options = options or LocalizerOptions()
         self.runtime = runtime or RuntimeOptions()
         self.device = _device(self.runtime)
-        self._classifier = model.classifier.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        folded = cast("Classifier", fold_batch_norms(model.classifier, model.input_size))
+        self._classifier: Classifier = folded.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean, self._std = (
             torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
         )
