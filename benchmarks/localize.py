@@ -31,18 +31,27 @@ BATCH = 32
 
 def main() -> None:
     """Run the benchmark, or (``--plain``) be the loop that it compares with."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=1000, help="photographs for the part from files; 0 leaves it out")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--photos", type=int, default=1000, help="photographs for the part from files; 0 leaves it out"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns of the part from files")
     parser.add_argument("--repeats", type=int, default=15, help="turns of the part in memory")
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="reading processes")
+    parser.add_argument(
+        "--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="reading processes"
+    )
     parser.add_argument("--plain", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.plain:
         plain_loop(options.plain, options.workers)
         return
     cpu = next((line for line in _cpuinfo() if line.startswith("model name")), platform.processor())
-    print(f"{cpu.split(':')[-1].strip()}, {os.cpu_count()} cores; torch {torch.__version__}, Python {platform.python_version()}")
+    print(
+        f"{cpu.split(':')[-1].strip()}, {os.cpu_count()} cores; "
+        f"torch {torch.__version__}, Python {platform.python_version()}"
+    )
     print(f"EfficientNet-Lite0, 224 pixels, stride 32, batch {BATCH}, CPU; medians\n")
     in_memory(options.repeats)
     if options.photos:
@@ -58,7 +67,9 @@ def in_memory(repeats: int) -> None:
     classifier = localizer.model.classifier
     network: Any = classifier.network
     images = torch.rand(BATCH, 3, 224, 224)  # what the localizer takes
-    mean, std = (torch.tensor(values)[:, None, None] for values in (localizer.model.mean, localizer.model.std))
+    mean, std = (
+        torch.tensor(values)[:, None, None] for values in (localizer.model.mean, localizer.model.std)
+    )
     ready = ((images - mean) / std).contiguous(memory_format=torch.channels_last)  # what the others take
 
     def bare() -> None:
@@ -106,7 +117,9 @@ def from_files(photos: int, rounds: int, workers: int) -> None:
             subprocess.run([*command, "--overwrite", "--format", "coco", *common], check=True)
 
         def plain() -> None:
-            subprocess.run([sys.executable, __file__, "--plain", str(source), "--workers", str(workers)], check=True)
+            subprocess.run(
+                [sys.executable, __file__, "--plain", str(source), "--workers", str(workers)], check=True
+            )
 
         medians = _medians(
             {"(d) plain DataLoader and forward": plain, "(c) wsol localize, COCO written": localize}, rounds
@@ -150,7 +163,9 @@ def make_photos(folder: Path, count: int) -> None:
     for index in range(count):
         width = int(generator.integers(1160, 1640))
         size = (width, width * 3 // 4)
-        blobs = Image.fromarray(generator.integers(0, 256, (9, 12, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        blobs = Image.fromarray(generator.integers(0, 256, (9, 12, 3), np.uint8)).resize(
+            size, Image.Resampling.BICUBIC
+        )
         pixels = np.asarray(blobs, np.int16) + texture[: size[1], : size[0]]
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{index:05d}.jpg", quality=90)
 

@@ -38,7 +38,9 @@ def test_all_boxes_with_holes_are_opencvs(mask: NDArray[np.bool_]) -> None:
 
 
 @given(masks(), st.booleans())
-def test_labels_are_scipys_up_to_their_numbers_and_in_raster_order(mask: NDArray[np.bool_], eight: bool) -> None:
+def test_labels_are_scipys_up_to_their_numbers_and_in_raster_order(
+    mask: NDArray[np.bool_], eight: bool
+) -> None:
     labels, count = label(mask, eight)
     expected, expected_count = ndimage.label(mask, np.ones((3, 3)) if eight else None)
     assert count == expected_count and (labels > 0).tolist() == mask.tolist()

@@ -71,7 +71,9 @@ def test_cam_is_linear_in_the_weights(seed: int, a: float, b: float) -> None:
     first, second = torch.randn(2, 5, 4, dtype=torch.float64, generator=generator)
     labels = torch.tensor([1, 4])
     mixed = class_activation_map(features, a * first + b * second, labels)
-    parts = a * class_activation_map(features, first, labels) + b * class_activation_map(features, second, labels)
+    parts = a * class_activation_map(features, first, labels) + b * class_activation_map(
+        features, second, labels
+    )
     torch.testing.assert_close(mixed, parts)
 
 

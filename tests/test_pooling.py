@@ -19,7 +19,9 @@ def test_tap_gives_the_published_logits(golden: Golden, threshold: str) -> None:
 
 
 def test_tap_by_hand() -> None:
-    features = torch.tensor([[[[0.0, 1.0], [5.0, 10.0]], [[0.0, 0.0], [0.0, 0.0]], [[-1.0, -2.0], [-3.0, 4.0]]]]).double()
+    features = torch.tensor(
+        [[[[0.0, 1.0], [5.0, 10.0]], [[0.0, 0.0], [0.0, 0.0]], [[-1.0, -2.0], [-3.0, 4.0]]]]
+    ).double()
     # θ = 0.1: of the first channel 1.0 is not strictly above 0.1 · 10, so 5 and 10 stay
     assert thresholded_average_pool(features, 0.1).tolist() == [[7.5, 0.0, 4.0]]
     assert thresholded_average_pool(features, 0.0).tolist() == [[16 / 3, 0.0, 4.0]]
@@ -31,7 +33,9 @@ def test_channels_without_a_positive_value_pool_to_zero() -> None:
 
 
 @given(value=st.floats(1e-3, 1e3), threshold=st.floats(0, 0.99), shape=st.tuples(*[st.integers(1, 5)] * 4))
-def test_tap_of_a_constant_positive_map_is_gap(value: float, threshold: float, shape: tuple[int, ...]) -> None:
+def test_tap_of_a_constant_positive_map_is_gap(
+    value: float, threshold: float, shape: tuple[int, ...]
+) -> None:
     features = torch.full(shape, value, dtype=torch.float64)
     torch.testing.assert_close(thresholded_average_pool(features, threshold), global_average_pool(features))
 

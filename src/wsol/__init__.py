@@ -14,9 +14,21 @@ from wsol.models import ModelOptions, build
 __version__ = version("wsol")
 
 __all__ = [
-    "ImageError", "Localization", "Localizations", "Localizer", "ModelError", "WsolError",
-    "boxes", "load", "maps", "pooling", "thresholds",
-]  # fmt: skip
+    "ImageError",
+    "Localization",
+    "Localizations",
+    "Localizer",
+    "LocalizerOptions",
+    "ModelError",
+    "ModelOptions",
+    "RuntimeOptions",
+    "WsolError",
+    "boxes",
+    "load",
+    "maps",
+    "pooling",
+    "thresholds",
+]
 
 
 def load(name_or_checkpoint: str = "efficientnet_lite0", **options: Any) -> Localizer:  # noqa: ANN401
@@ -44,4 +56,6 @@ def load(name_or_checkpoint: str = "efficientnet_lite0", **options: Any) -> Loca
         {field.name: options[field.name] for field in fields(kind) if field.name in options} for kind in kinds
     ]
     localizer_options, runtime = LocalizerOptions(**chosen[1]), RuntimeOptions(**chosen[2])
-    return Localizer(build(ModelOptions(backbone=name_or_checkpoint, **chosen[0])), localizer_options, runtime)
+    return Localizer(
+        build(ModelOptions(backbone=name_or_checkpoint, **chosen[0])), localizer_options, runtime
+    )

@@ -1,4 +1,4 @@
-"""Boxes of binary masks. A box is its exclusive extent x0, y0, x1, y1: the pixels x0 ≤ x < x1, y0 ≤ y < y1."""
+"""Boxes of binary masks. A box is its exclusive extent x0, y0, x1, y1: pixels x0 ≤ x < x1, y0 ≤ y < y1."""
 
 from typing import Literal
 
@@ -63,9 +63,7 @@ def find(masks: NDArray[np.bool_], kind: BoxesKind) -> Components:
     return largest_components(masks) if kind == "largest" else all_components(masks)
 
 
-def rescale(
-    boxes: NDArray[np.int64], source: tuple[int, int], target: tuple[int, int]
-) -> NDArray[np.int64]:
+def rescale(boxes: NDArray[np.int64], source: tuple[int, int], target: tuple[int, int]) -> NDArray[np.int64]:
     """Boxes of a frame in the pixels of another frame that shows the same scene.
 
     A target pixel belongs to the source pixel that its centre falls into (nearest neighbour), so in a

@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> ArgumentParser:
     from wsol import __version__
 
-    parser = ArgumentParser(prog="wsol", description="Boxes and masks from class labels alone.", version=__version__)
+    parser = ArgumentParser(
+        prog="wsol", description="Boxes and masks from class labels alone.", version=__version__
+    )
     commands = parser.add_subcommands(required=True)
     commands.add_subcommand("demo", _demo_parser(), help="localise the built-in photographs")
     commands.add_subcommand("localize", _localize_parser(), help="localise photographs into a folder")
@@ -77,12 +79,20 @@ def _localize_parser() -> ArgumentParser:
     parser.add_argument("paths", nargs="+", help="files, folders, globs", metavar="PATH")
     parser.add_argument("--output", type=str, required=True, help="folder for the results")
     parser.add_argument(
-        "--format", nargs="+", choices=FORMAT_NAMES, default=["coco"], help="what to write, any of them at once"
+        "--format",
+        nargs="+",
+        choices=FORMAT_NAMES,
+        default=["coco"],
+        help="what to write, any of them at once",
     )
     parser.add_argument(
-        "--label", type=str | None, help="class to look for: name, index or synset; default: the most probable"
+        "--label",
+        type=str | None,
+        help="class to look for: name, index or synset; default: the most probable",
     )
-    parser.add_argument("--overwrite", action="store_true", help="forget what an earlier run left in the folder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="forget what an earlier run left in the folder"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
     for kind in (ModelOptions, LocalizerOptions, RuntimeOptions):
         _add_options(parser, kind)
@@ -114,7 +124,7 @@ def _localize(options: Namespace) -> int:
     localizer_options: LocalizerOptions = _options_of(LocalizerOptions, options)
     runtime: RuntimeOptions = _options_of(RuntimeOptions, options)
     if options.label is not None and localizer_options.top_k > 1:
-        raise ValueError("--label asks for one class and --top_k for several; give one of them")
+        raise ValueError("--label asks for one class and --top-k for several; give one of them")
     localizer = Localizer(build(model_options), localizer_options, runtime)
     summary = localize_files(
         localizer,
@@ -152,8 +162,8 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
     if not quiet:
         _print_table(summary)
         print(f"{summary.done} localised in {summary.seconds:.1f} s, {summary.resumed} done before.")
-        for path in summary.written:
-            print(f"  {path}")
+        for name, target in summary.written.items():
+            print(f"{name:<12} {target}")
     if summary.ignored:
         print(f"{summary.ignored} other files in the folders are not images by their names.", file=sys.stderr)
     if journal.skipped:

@@ -45,33 +45,54 @@ def _join(parent: Labels, first: int, second: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _first_pass_four(mask: NDArray[np.bool_], labels: Labels, parent: Labels) -> int:
+    """Provisional labels, joined where pixels touch by a side; returns how many."""
+    last = 0
+    for y in range(mask.shape[0]):
+        for x in range(mask.shape[1]):
+            if mask[y, x]:
+                west = labels[y, x - 1] if x > 0 else 0
+                found = labels[y - 1, x] if y > 0 else 0
+                if not found:
+                    found = west
+                elif west and west != found:
+                    found = _join(parent, found, west)
+                if not found:
+                    last += 1
+                    parent[last] = found = last
+                labels[y, x] = found
+    return last
+
+
+@njit(cache=True, nogil=True)
+def _first_pass_eight(mask: NDArray[np.bool_], labels: Labels, parent: Labels) -> int:
+    """Provisional labels, joined where pixels touch by a side or a corner; returns how many."""
+    last = 0
+    for y in range(mask.shape[0]):
+        for x in range(mask.shape[1]):
+            if mask[y, x]:
+                found = labels[y - 1, x] if y > 0 else 0
+                if not found:  # a northern neighbour has joined the others already
+                    found = labels[y, x - 1] if x > 0 else 0
+                    if not found and x > 0 and y > 0:
+                        found = labels[y - 1, x - 1]
+                    north_east = labels[y - 1, x + 1] if y > 0 and x + 1 < mask.shape[1] else 0
+                    if north_east:
+                        found = _join(parent, found, north_east) if found else north_east
+                if not found:
+                    last += 1
+                    parent[last] = found = last
+                labels[y, x] = found
+    return last
+
+
+@njit(cache=True, nogil=True)
 def label(mask: NDArray[np.bool_], eight: bool) -> tuple[Labels, int]:
     """Number the components of one mask (H, W), 8- or 4-connected: (H, W) int32 and their count."""
     height, width = mask.shape
     labels = np.zeros((height, width), np.int32)
     parent = np.zeros(height * width // 2 + 2, np.int32)  # no two labels start in adjacent pixels of a row
-    last = 0
-    for y in range(height):
-        for x in range(width):
-            if not mask[y, x]:
-                continue
-            west = labels[y, x - 1] if x > 0 else 0
-            north = labels[y - 1, x] if y > 0 else 0
-            found = north if north else west
-            if not eight:
-                if north and west and north != west:
-                    found = _join(parent, north, west)
-            elif not north and y > 0:  # a northern neighbour has joined the others already
-                if not west and x > 0:
-                    found = labels[y - 1, x - 1]
-                north_east = labels[y - 1, x + 1] if x + 1 < width else 0
-                if north_east:
-                    found = _join(parent, found, north_east) if found else north_east
-            if not found:
-                last += 1
-                parent[last] = last
-                found = last
-            labels[y, x] = found
+    last = _first_pass_eight(mask, labels, parent) if eight else _first_pass_four(mask, labels, parent)
     number = np.zeros(last + 1, np.int32)
     count = 0
     for provisional in range(1, last + 1):  # a root is the lowest, hence the first, of its set
@@ -109,7 +130,7 @@ def _extents(labels: Labels, count: int) -> tuple[Boxes, NDArray[np.int64]]:
 
 @njit(cache=True, nogil=True)
 def _holes(mask: NDArray[np.bool_]) -> tuple[Labels, Boxes]:
-    """Background enclosed by foreground (4-connected): numbered (H, W), and boxes (N, 4) of the holes alone."""
+    """Background that foreground encloses (4-connected): numbered (H, W), and boxes (N, 4) of the holes."""
     height, width = mask.shape
     labels, count = label(~mask, False)
     boxes, _ = _extents(labels, count)
@@ -138,7 +159,7 @@ def _largest(mask: NDArray[np.bool_], labels: Labels) -> int:
     """
     height, width = mask.shape
     holes, hole_boxes = _holes(mask)
-    filled, count = (label(mask | (holes > 0), True) if len(hole_boxes) else (labels, labels.max()))
+    filled, count = label(mask | (holes > 0), True) if len(hole_boxes) else (labels, labels.max())
     doubled = np.zeros(count + 1, np.int64)
     if count > 1:
         for y in range(height - 1):
@@ -228,6 +249,6 @@ def largest_components(masks: NDArray[np.bool_]) -> Components:
 
 
 def hole_boxes(mask: NDArray[np.bool_]) -> Boxes:
-    """Boxes (N, 4) of the enclosed holes of one mask (H, W), each grown by one pixel as OpenCV's hole contours are."""
+    """Boxes (N, 4) of the holes of a mask (H, W), each grown by one pixel as OpenCV's hole contours are."""
     _, boxes = _holes(np.ascontiguousarray(mask))
-    return boxes + np.array([-1, -1, 1, 1])
+    return np.asarray(boxes + np.array([-1, -1, 1, 1]), np.int64)

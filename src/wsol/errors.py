@@ -1,6 +1,5 @@
 """Errors that a person can act on. The command line prints their message without a traceback."""
 
-
 from pathlib import Path
 
 

@@ -58,7 +58,9 @@ class PercentileThreshold:
         cumulative = histogram.view(-1, 256).cumsum(dim=1)  # (B, 256): pixels at or below each level
         position = self.percentile / 100 * (levels.shape[1] - 1)
         below, above = (
-            torch.searchsorted(cumulative, torch.full_like(cumulative[:, :1], rank), right=True)[:, 0].double()
+            torch.searchsorted(cumulative, torch.full_like(cumulative[:, :1], rank), right=True)[
+                :, 0
+            ].double()
             for rank in (int(position), min(int(position) + 1, levels.shape[1] - 1))
         )  # (B,) order statistics around the percentile
         part = position - int(position)

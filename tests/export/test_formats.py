@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 import pytest
 import supervision as sv
-import yaml  # type: ignore[import-untyped]
+import yaml
 from defusedxml import ElementTree
 from PIL import Image
 from pycocotools.coco import COCO

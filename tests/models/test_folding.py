@@ -20,12 +20,16 @@ def _settle(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0", "mobilenetv1_100", "regnetx_002", "inception_v3"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "tf_efficientnet_lite0", "mobilenetv1_100", "regnetx_002", "inception_v3"]
+)
 def test_the_folded_copy_is_the_same_function(name: str) -> None:
     classifier = Classifier(_settle(timm.create_model(name, num_classes=6))).eval()
     before = {key: value.clone() for key, value in classifier.state_dict().items()}
     folded = fold_batch_norms(classifier, (96, 96))
-    assert folded is not classifier and not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert folded is not classifier and not any(
+        isinstance(module, nn.BatchNorm2d) for module in folded.modules()
+    )
     images = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
         for expected, found in zip(classifier(images), folded(images), strict=True):
@@ -41,7 +45,7 @@ class _Twice(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.convolution(x)
-        return self.norm(x) + x
+        return torch.add(self.norm(x), x)
 
 
 def test_a_network_that_cannot_be_folded_stays_as_it_is() -> None:

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wsol.errors import ImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "ICO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "ICO")
 """Decoders that are used (JPEG reads MPO too); others of Pillow, as PostScript's, run outside programs."""
 
 SUFFIXES = frozenset((

@@ -1,7 +1,6 @@
-"""The journal of a run: one JSON line an image, appended as it is done, so that nothing is done twice or lost."""
+"""The journal of a run: a JSON line an image, appended as it is done; nothing is done twice or lost."""
 
 import json
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ class Journal(Collection[Localization]):
                     raise WsolError(f"{path}, line {number} is no result of a run: {error}") from error
                 end += len(line)
             file.truncate(end)
-        self._file = path.open("ab", buffering=0)
 
     def _remember(self, entry: dict[str, Any], offset: int) -> None:
         path = entry["path"]
@@ -55,8 +53,9 @@ class Journal(Collection[Localization]):
         else:
             entry |= {"stamp": _stamp(path), "result": result.to_dict()}
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-        self._remember(entry, self._file.seek(0, os.SEEK_END))
-        self._file.write(line)
+        with self._path.open("ab") as file:
+            self._remember(entry, file.tell())
+            file.write(line)
 
     def is_done(self, path: Path) -> bool:
         """Whether there is a result for this file as it is now."""
@@ -82,11 +81,7 @@ class Journal(Collection[Localization]):
                 yield Localization.from_dict(json.loads(file.readline())["result"])
 
     def __contains__(self, item: object) -> bool:
-        return str(item) in self._offsets
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        return isinstance(item, Localization) and str(item.path) in self._offsets
 
 
 def _stamp(path: Path) -> list[int]:

@@ -158,7 +158,7 @@ class Localizer:
                 raise ValueError(f"floating-point images must be in [0, 1], got {low:.3g} to {high:.3g}")
         asked = None if label is None else self.model.classes.index(label)
         results = Localizations()
-        for chunk in images.split(self.runtime.batch_size):
+        for chunk in torch.split(images, self.runtime.batch_size):
             results += self._localize(chunk, asked, list(chunk), [self.model.input_size] * len(chunk))
         return results
 

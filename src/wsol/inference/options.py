@@ -1,7 +1,7 @@
 """What can be chosen about localising: one typed definition for Python and the command line."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from wsol.boxes import BoxesKind
 from wsol.maps import MapKind
@@ -37,8 +37,8 @@ class LocalizerOptions:
 
     def __post_init__(self) -> None:
         for name, choices in (("map", MapKind), ("boxes", BoxesKind)):
-            if getattr(self, name) not in choices.__args__:
-                raise ValueError(f"{name} must be one of {choices.__args__}, got {getattr(self, name)!r}")
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}")
         for name in ("min_probability", "min_area"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
@@ -68,7 +68,7 @@ class RuntimeOptions:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        if self.precision not in Precision.__args__:  # type: ignore[attr-defined]
+        if self.precision not in get_args(Precision):
             raise ValueError(f"precision must be float32, bfloat16 or float16, got {self.precision!r}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")

@@ -74,7 +74,9 @@ def to_frame(image: Image.Image, input_size: tuple[int, int]) -> Tensor:
 
 def _collate(samples: list[tuple[int, Tensor | ImageError, tuple[int, int]]]) -> Batch:
     good = [(index, image, size) for index, image, size in samples if isinstance(image, Tensor)]
-    images = torch.stack([image for _, image, _ in good]) if good else torch.empty(0, 1, 1, 3, dtype=torch.uint8)
+    images = (
+        torch.stack([image for _, image, _ in good]) if good else torch.empty(0, 1, 1, 3, dtype=torch.uint8)
+    )
     return Batch(
         images=images.permute(0, 3, 1, 2),  # (B, 3, h, w)
         indices=[index for index, _, _ in good],
@@ -90,7 +92,12 @@ def _quiet_worker(_: int) -> None:
 
 
 def read_batches(
-    items: Sequence[Any], input_size: tuple[int, int], *, batch_size: int, workers: int | None, pin: bool = False
+    items: Sequence[Any],
+    input_size: tuple[int, int],
+    *,
+    batch_size: int,
+    workers: int | None,
+    pin: bool = False,
 ) -> Iterator[Batch]:
     """Read items in order, a batch at a time.
 
@@ -102,7 +109,9 @@ def read_batches(
         pin: page-lock the images, for a GPU.
     """
     if workers is None:
-        workers = min(8, max(1, (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) - 1))
+        workers = min(
+            8, max(1, (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) - 1)
+        )
     workers = min(workers, -(-len(items) // batch_size))
     yield from DataLoader(
         _Inputs(items, input_size),

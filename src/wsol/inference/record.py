@@ -25,8 +25,10 @@ def to_dict(result: "Localization") -> dict[str, Any]:
         "boxes": result.boxes.tolist(),
         "scores": result.scores.tolist(),
         "frame": [height, width],
-        "components": base64.b64encode(zlib.compress(result.components.astype("<u2").tobytes(), 1)).decode("ascii"),
-        "maps": {name: _encode_map(values) for name, values in result.raw_maps.items()},
+        "components": base64.b64encode(zlib.compress(result.components.astype("<u2").tobytes(), 1)).decode(
+            "ascii"
+        ),
+        "maps": {name: encode_map(values) for name, values in result.raw_maps.items()},
         "map_kind": result.map_kind,
         "level": result.level,
         "alternatives": [to_dict(other) for other in result.alternatives],
@@ -47,18 +49,20 @@ def from_dict(values: dict[str, Any]) -> "Localization":
         boxes=np.array(values["boxes"], np.int64).reshape(-1, 4),
         scores=np.array(values["scores"], np.float64),
         components=components.astype(np.uint16).reshape(values["frame"]),
-        raw_maps={name: _decode_map(encoded) for name, encoded in values["maps"].items()},
+        raw_maps={name: decode_map(encoded) for name, encoded in values["maps"].items()},
         map_kind=values["map_kind"],
         level=values["level"],
         alternatives=tuple(from_dict(other) for other in values["alternatives"]),
     )
 
 
-def _encode_map(values: NDArray[np.float32]) -> dict[str, Any]:
+def encode_map(values: NDArray[np.float32]) -> dict[str, Any]:
+    """A map as its shape and the base64 of its little-endian float32 values."""
     data = base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode("ascii")
     return {"shape": list(values.shape), "float32": data}
 
 
-def _decode_map(encoded: dict[str, Any]) -> NDArray[np.float32]:
+def decode_map(encoded: dict[str, Any]) -> NDArray[np.float32]:
+    """The map of :func:`encode_map`."""
     values = np.frombuffer(base64.b64decode(encoded["float32"]), "<f4").astype(np.float32)
     return values.reshape(encoded["shape"])

@@ -1,10 +1,13 @@
-"""A run over folders: every image once, results on disk, formats written from them; safe to stop and resume."""
+"""A run over folders: every image once, results on disk, formats written from them; it can be resumed."""
 
 import json
 import os
 import platform
+import signal
+import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from wsol.data.images import find_images
-from wsol.errors import ImageError, WsolError
+from wsol.errors import WsolError
 from wsol.export import FORMATS, Writer
 from wsol.export.files import atomic_write
 from wsol.export.names import common_root
@@ -39,7 +42,7 @@ class RunSummary:
         ignored: files in the folders that are not images by their names.
         seconds: of localising, without the writing of formats.
         interrupted: stopped by the user before the end.
-        written: the files and folders of the formats.
+        written: the file or folder of each format.
     """
 
     journal: Journal
@@ -48,7 +51,7 @@ class RunSummary:
     ignored: int
     seconds: float
     interrupted: bool
-    written: tuple[Path, ...]
+    written: dict[str, Path]
 
 
 def localize_files(
@@ -91,16 +94,15 @@ def localize_files(
     seconds, interrupted = _localize(localizer, todo, label, journal, progress)
     summary = RunSummary(
         journal=journal,
-        done=sum(image in journal for image in todo),
+        done=sum(journal.is_done(image) for image in todo),
         resumed=len(images) - len(todo),
         ignored=ignored,
         seconds=seconds,
         interrupted=interrupted,
-        written=tuple(_target(output, name) for name in formats),
+        written={name: _target(output, name) for name in formats},
     )
-    _write_formats(localizer, summary, settings, output, formats, progress)
+    _write_formats(localizer, summary, settings, progress=progress)
     _write_state(output, settings, formats, summary)
-    journal.close()
     return summary
 
 
@@ -108,16 +110,35 @@ def _localize(
     localizer: Localizer, todo: Sequence[Path], label: Label | None, journal: Journal, progress: bool
 ) -> tuple[float, bool]:
     start = time.perf_counter()
-    interrupted = False
     bar = tqdm(total=len(todo), unit="img", desc="localize", disable=None if progress else True, smoothing=0.1)
+    with bar, _stop_asked() as stop:
+        for index, result in localizer.stream(todo, label):
+            journal.add(todo[index], result)
+            bar.update()
+            if stop.is_set():
+                break
+    return time.perf_counter() - start, stop.is_set()
+
+
+@contextmanager
+def _stop_asked() -> Iterator[threading.Event]:
+    """Set by Ctrl-C and by SIGTERM, so that the image at hand is finished; a second one stops at once."""
+    stop = threading.Event()
+
+    def ask(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+        yield stop
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with bar:
-            for index, result in localizer.stream(todo, label):
-                journal.add(todo[index], result)
-                bar.update()
-    except KeyboardInterrupt:
-        interrupted = True
-    return time.perf_counter() - start, interrupted
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _settings(localizer: Localizer, model_options: ModelOptions, label: Label | None) -> dict[str, Any]:
@@ -151,7 +172,9 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
         state = json.loads(state_path.read_text(encoding="utf-8"))
         before, had = state["settings"], state["formats"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WsolError(f"{state_path} is not the state of a run ({error}); choose another --output") from error
+        raise WsolError(
+            f"{state_path} is not the state of a run ({error}); choose another --output"
+        ) from error
     now = json.loads(json.dumps(settings))
     changed = [f"{key}: {before.get(key)!r} -> {now[key]!r}" for key in now if before.get(key) != now[key]]
     if changed:
@@ -163,17 +186,12 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
 
 
 def _write_formats(
-    localizer: Localizer,
-    summary: RunSummary,
-    settings: dict[str, Any],
-    output: Path,
-    formats: Collection[str],
-    progress: bool,
+    localizer: Localizer, summary: RunSummary, settings: dict[str, Any], *, progress: bool
 ) -> None:
     journal = summary.journal
     root = common_root(journal.paths)
-    for name in tqdm(formats, desc="write", disable=None if progress else True, leave=False):
-        target = _target(output, name)
+    targets = tqdm(summary.written.items(), desc="write", disable=None if progress else True, leave=False)
+    for name, target in targets:
         if name == "report":
             write_report(
                 journal,

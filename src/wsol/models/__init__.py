@@ -2,12 +2,13 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
 
 import timm
 import torch
-from timm.data import infer_imagenet_subset
+from timm.data.imagenet_info import infer_imagenet_subset
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from wsol.errors import ModelError
@@ -140,10 +141,10 @@ def _timm_network(
     if options.map_size is not None:
         raise ModelError(f"map_size is for the papers' networks ({', '.join(PAPERS)}); {name} takes stride")
     if not timm.is_model(timm_name):
-        near = difflib.get_close_matches(name, [LITE0, *PAPERS, *timm.list_models()], n=4, cutoff=0.4)
+        near = difflib.get_close_matches(name, [*PAPERS, *timm.list_models()], n=5, cutoff=0.4)
         raise ModelError(f"there is no model {name!r}" + (f"; near it are {', '.join(near)}" if near else ""))
     network = _create(timm_name, options.stride)
-    size = options.input_size or network.pretrained_cfg["input_size"][-1]  # type: ignore[index, call-overload]
+    size = options.input_size or _pretrained_config(options, network)["input_size"][-1]
     prove_fit(network, name, (size, size))  # before any download
     if state is not None:
         count = _rows(network, state, str(options.checkpoint), classes)
@@ -180,7 +181,7 @@ def _paper_network(
 
 
 def _create(timm_name: str, stride: int | None) -> nn.Module:
-    arguments = {} if stride is None else {"output_stride": stride}
+    arguments: dict[str, Any] = {} if stride is None else {"output_stride": stride}
     try:
         return timm.create_model(timm_name, pretrained=False, **arguments)
     except (TypeError, AssertionError, NotImplementedError, ValueError) as error:
@@ -211,9 +212,9 @@ def _rows(network: nn.Module, state: Mapping[str, Tensor], source: str, classes:
 def _pretrained_config(options: ModelOptions, network: nn.Module) -> dict[str, Any]:
     """Input size, mean and standard deviation that the published weights were trained with."""
     if options.backbone in PAPERS:
-        config = timm.get_pretrained_cfg(PAPERS[options.backbone].pretrained).to_dict()  # type: ignore[union-attr]
-        return dict(config) | {"input_size": (3, 224, 224)}  # the papers use it for InceptionV3 too
-    config = dict(network.pretrained_cfg)  # type: ignore[call-overload]
+        published = cast("PretrainedCfg", timm.get_pretrained_cfg(PAPERS[options.backbone].pretrained))
+        return asdict(published) | {"input_size": (3, 224, 224)}  # the papers use it for InceptionV3 too
+    config = dict(cast("Mapping[str, Any]", network.pretrained_cfg))
     return config | {"mean": LITE0_MEAN, "std": LITE0_STD} if options.backbone == LITE0 else config
 
 

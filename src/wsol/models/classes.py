@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 
 from wsol.errors import ModelError
 
@@ -61,8 +61,8 @@ class Classes:
 def imagenet_classes(subset: str = "imagenet-1k") -> Classes:
     """ImageNet's classes as timm lists them: first lemma, other lemmas and synset."""
     info = ImageNetInfo(subset)
-    lemmas = [str(info.index_to_description(index)).split(", ") for index in range(info.num_classes())]
-    synsets = [str(info.index_to_label_name(index)) for index in range(info.num_classes())]
+    synsets = [str(synset) for synset in info.label_names()]  # type: ignore[no-untyped-call]
+    lemmas = [info.index_to_description(index).split(", ") for index in range(len(synsets))]
     return Classes(
         names=tuple(words[0] for words in lemmas),
         aliases=tuple((*words[1:], synset) for words, synset in zip(lemmas, synsets, strict=True)),

@@ -83,7 +83,8 @@ def prove_fit(network: nn.Module, name: str, input_size: tuple[int, int]) -> Non
         input_size: (height, width) of the image to try.
 
     Raises:
-        ModelError: it is not; the message says what stands between, and which networks work.
+        ModelError: it is not; the message says what stands between, and which networks work. Or the image
+            is so small that the map has one position.
     """
     linear = network.get_classifier() if hasattr(network, "get_classifier") else None  # type: ignore[operator]
     if not isinstance(linear, nn.Linear):
@@ -105,6 +106,11 @@ def prove_fit(network: nn.Module, name: str, input_size: tuple[int, int]) -> Non
             name,
             f"its features are {shape}, where a map (1, {linear.in_features}, h, w) with the channels of its "
             f"linear layer is needed, and between the two stands: {between}",
+        )
+    if features.shape[-2:] == (1, 1):  # no object to find in it, and every pooling would look like an average
+        raise ModelError(
+            f"{name} gives a map of one position at {input_size[0]} × {input_size[1]} pixels: "
+            "choose a larger input_size"
         )
     expected = global_average_pool(features)
     tolerance = 1e-4 * float(expected.abs().max())

@@ -29,7 +29,13 @@ def fold_batch_norms(network: nn.Module, input_size: tuple[int, int]) -> nn.Modu
         names = {module: name for name, module in folded.named_modules()}
         for convolution, norm in _pairs(folded, image):
             convolution.weight, convolution.bias = fuse_conv_bn_weights(
-                convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+                convolution.weight,
+                convolution.bias,
+                norm.running_mean,
+                norm.running_var,
+                norm.eps,
+                norm.weight,
+                norm.bias,
             )
             parent, _, name = names[norm].rpartition(".")
             setattr(folded.get_submodule(parent), name, _rest(norm))

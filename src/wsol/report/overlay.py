@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsol.boxes import rescale, rescale_edges
-from wsol.report.files import replacing
+from wsol.export.files import atomic_write
 from wsol.report.labels import Labels
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def draw(result: "Localization", longest_side: int | None = None) -> Image.Image
         image = tint.annotate(image, sv.Detections(whole, mask=_mask_at(result, size)[None]))
     thickness = _thickness(size)
     for index in reversed(range(len(classes))):  # the first class on top
-        outline = sv.BoxAnnotator(sv.Color.from_hex(_colour(index)), thickness, sv.ColorLookup.INDEX)
-        lines = _inset(boxes[index], thickness // 2)
+        outline = sv.BoxAnnotator(sv.Color.from_hex(_colour(index)), 1, sv.ColorLookup.INDEX)
+        lines = _lines(boxes[index], thickness)
         image = outline.annotate(image, sv.Detections(lines.astype(np.float64)))
     _labels(classes, boxes, size).draw(image)
     return image
@@ -80,7 +80,7 @@ def figure(result: "Localization") -> "Figure":
     picture = draw(result, 800)
     grey = result.image(800).convert("L")
     shape = min(max(picture.height / picture.width, 0.5), 1.8)
-    figure = Figure(figsize=(15, 3.6 * shape + 1.0), layout="constrained")
+    figure = Figure(figsize=(15, 3.6 * shape + 0.6), layout="constrained")
     axes = figure.subplots(1, 4)
     axes[0].imshow(picture, aspect=_aspect(picture))
     found = f"score {result.score:.2f}" if len(result.boxes) else "nothing found"
@@ -111,7 +111,7 @@ def save(result: "Localization", path: Path) -> Path:
     if suffix != ".json" and suffix not in FORMATS:
         allowed = ", ".join([*FORMATS, ".json"])
         raise ValueError(f"path must end in one of {allowed}, got {path.name!r}")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         if suffix == ".json":
             temporary.write_text(json.dumps(result.to_dict()), encoding="utf-8")
         else:
@@ -126,24 +126,26 @@ def _mask_at(result: "Localization", size: tuple[int, int]) -> NDArray[np.bool_]
     return mask.repeat(rows, axis=0).repeat(columns, axis=1)
 
 
-def _inset(boxes: NDArray[np.int64], margin: int) -> NDArray[np.int64]:
-    """Where the middles of lines of 2 · margin + 1 pixels run so that the lines fill the boxes' edges.
+def _lines(boxes: NDArray[np.int64], thickness: int) -> NDArray[np.int64]:
+    """Rectangles one pixel wide that fill the boxes' edges from outside to inside.
+
+    Thicker lines of OpenCV lie half outside their box and are not as wide as they are asked to be.
 
     Args:
         boxes: (N, 4), exclusive extents.
-        margin: half a line.
+        thickness: how many.
 
     Returns:
-        (N, 4), inclusive corners x0, y0, x1, y1; of a box thinner than its lines, its middle.
+        (thickness · N, 4), inclusive corners x0, y0, x1, y1, none outside its box.
     """
-    low, high = boxes[:, :2] + margin, boxes[:, 2:] - 1 - margin
     middle = (boxes[:, :2] + boxes[:, 2:] - 1) // 2
-    return np.concatenate([np.minimum(low, middle), np.maximum(high, middle)], axis=1)
+    low = [np.minimum(boxes[:, :2] + inset, middle) for inset in range(thickness)]
+    high = [np.maximum(boxes[:, 2:] - 1 - inset, middle) for inset in range(thickness)]
+    return np.concatenate([np.concatenate(low), np.concatenate(high)], axis=1)
 
 
 def _thickness(size: tuple[int, int]) -> int:
-    """Width of lines: odd, so that they have a middle pixel."""
-    return 2 * min(round(math.sqrt(size[0] * size[1]) / 600 + 0.3), min(size) // 10) + 1
+    return max(1, min(round(1.4 + math.sqrt(size[0] * size[1]) / 350), min(size) // 10))
 
 
 def _colour(index: int) -> str:
@@ -171,14 +173,14 @@ def _draw_map(axis: "Axes", result: "Localization", kind: str, grey: Image.Image
     axis.imshow(values, cmap="viridis", vmin=0, vmax=1, alpha=0.6, aspect=aspect)
     level = (result.level + 1) / 255  # floor(255 · map) > T where the map reaches (T + 1) / 255
     if kind == "map" and values.min() < level < values.max() and min(size) > 1:
-        axis.contour(values, [level], colors="white", linewidths=1, linestyles="dashed")
+        axis.contour(values, [level], colors="white", linewidths=1.2)
     for x0, y0, x1, y1 in rescale(result.boxes, result.size, size):
         corner = (x0 - 0.5, y0 - 0.5)  # pixel centres are whole numbers here
         axis.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, color=PALETTE[0], linewidth=2))
     raw = result.raw_maps[kind]
     if kind == "map":
         name = MAP_NAMES[result.map_kind]
-        _title(axis, f"{name}, the map that makes the boxes\ndashed: level {result.level} of 255")
+        _title(axis, f"{name}, the map that makes the boxes\nwhite line: level {result.level} of 255")
     elif kind == "norm":
         _title(axis, "Feature norm F\nhow strongly the network reacts")
     else:
