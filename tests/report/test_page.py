@@ -114,7 +114,7 @@ def test_every_photograph_shows_file_label_score_and_box(make: Make, show: Show)
         low, high = corner + scale * result.boxes[0, :2] - half, corner + scale * result.boxes[0, 2:] + half
         seen = np.array([drawn["x"], drawn["y"]])
         np.testing.assert_allclose(seen, low, atol=0.6)
-        np.testing.assert_allclose(seen + [drawn["width"], drawn["height"]], high, atol=0.6)
+        np.testing.assert_allclose(seen + np.array([drawn["width"], drawn["height"]]), high, atol=0.6)
 
 
 def test_summary_settings_and_skipped_files(make: Make, show: Show) -> None:

@@ -93,7 +93,7 @@
     const stage = make("span", { className: "stage" });
     if (entry.thumbnail) stage.append(frame(entry, photo(entry, ""), boxes(entry, item, 0)), tag(entry, item));
     else stage.append(missing(entry));
-    const others = entry.classes.length > 1 ? ` · ${entry.classes.length - 1} more` : "";
+    const others = entry.classes.length > 1 ? ` · ${entry.classes.length - 1} more class${entry.classes.length === 2 ? "" : "es"}` : "";
     const button = make("button", { type: "button", className: "card" }, stage, make("span", { className: "text" },
       make("span", { className: "label", title: row.label },
         make("span", { textContent: row.label }),
