@@ -110,7 +110,9 @@ def _localize(
     localizer: Localizer, todo: Sequence[Path], label: Label | None, journal: Journal, progress: bool
 ) -> tuple[float, bool]:
     start = time.perf_counter()
-    bar = tqdm(total=len(todo), unit="img", desc="localize", disable=None if progress else True, smoothing=0.1)
+    bar = tqdm(
+        total=len(todo), unit="img", desc="localize", disable=None if progress else True, smoothing=0.1
+    )
     with bar, _stop_asked() as stop:
         for index, result in localizer.stream(todo, label):
             journal.add(todo[index], result)
