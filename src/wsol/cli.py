@@ -67,7 +67,7 @@ def _demo_parser() -> ArgumentParser:
 
 def _localize_parser() -> ArgumentParser:
     from wsol.inference.options import LocalizerOptions, RuntimeOptions
-    from wsol.inference.run import FORMAT_NAMES
+    from wsol.inference.run import TARGETS
     from wsol.models import ModelOptions
 
     parser = ArgumentParser(
@@ -81,7 +81,7 @@ def _localize_parser() -> ArgumentParser:
     parser.add_argument(
         "--format",
         nargs="+",
-        choices=FORMAT_NAMES,
+        choices=tuple(TARGETS),
         default=["coco"],
         help="what to write, any of them at once",
     )

@@ -16,7 +16,7 @@ from PIL import Image
 from wsol import ImageError, Localization, Localizer, WsolError
 from wsol.cli import main
 from wsol.inference.journal import Journal
-from wsol.inference.run import FORMAT_NAMES, localize_files
+from wsol.inference.run import TARGETS, localize_files
 from wsol.models import ModelOptions
 
 Command = Callable[..., list[str]]
@@ -55,7 +55,7 @@ def _count_forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_all_formats_at_once(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(command("--format", *FORMAT_NAMES, "--top-k", "2")) == 0
+    assert main(command("--format", *TARGETS, "--top-k", "2")) == 0
     names = {"coco.json", "yolo", "voc", "label_studio.json", "label_studio_config.xml", "boxes.csv", "masks"}
     names |= {"overlays", "report.html", "results.jsonl", "run.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names

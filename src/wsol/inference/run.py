@@ -18,17 +18,19 @@ from tqdm import tqdm
 
 from wsol.data.images import find_images
 from wsol.errors import WsolError
-from wsol.export import FORMATS, Writer
+from wsol.export import FORMATS
 from wsol.export.files import atomic_write
 from wsol.export.names import common_root
 from wsol.inference.journal import Journal
 from wsol.inference.localizer import Label, Localizer
 from wsol.models import ModelOptions
-from wsol.report.folder import write_overlays
-from wsol.report.html import write_report
 
-WRITERS: dict[str, tuple[Writer, str]] = {**FORMATS, "overlays": (write_overlays, "overlays")}
-FORMAT_NAMES = (*WRITERS, "report")
+TARGETS = {
+    **{name: target for name, (_, target) in FORMATS.items()},
+    "overlays": "overlays",
+    "report": "report.html",
+}
+"""Each format with the file or folder that it makes in the output folder."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,15 @@ def localize_files(
         paths: see :func:`wsol.data.images.find_images`.
         output: the folder; results that an earlier run left there are kept and not made again.
         label: see :meth:`Localizer.__call__`.
-        formats: any of ``FORMAT_NAMES``; those of earlier runs into this folder are brought up to date too.
+        formats: any of ``TARGETS``; those of earlier runs into this folder are brought up to date too.
         overwrite: forget what an earlier run left.
         progress: show a progress bar on a terminal.
 
     Raises:
         WsolError: no image, an unknown format, or an output folder that holds results of other settings.
     """
-    if unknown := set(formats) - set(FORMAT_NAMES):
-        raise WsolError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMAT_NAMES)}")
+    if unknown := set(formats) - set(TARGETS):
+        raise WsolError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
     images, ignored = find_images(paths)
     images = [Path(os.path.abspath(image)) for image in images]  # noqa: PTH100 - resolve() follows links
     if not images:
@@ -99,7 +101,7 @@ def localize_files(
         ignored=ignored,
         seconds=seconds,
         interrupted=interrupted,
-        written={name: _target(output, name) for name in formats},
+        written={name: output / TARGETS[name] for name in formats},
     )
     _write_formats(localizer, summary, settings, progress=progress)
     _write_state(output, settings, formats, summary)
@@ -164,7 +166,7 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
     if overwrite:
         journal_path.unlink(missing_ok=True)
         state_path.unlink(missing_ok=True)
-    asked = [name for name in FORMAT_NAMES if name in formats]
+    asked = [name for name in TARGETS if name in formats]
     if not state_path.exists():
         if journal_path.exists():
             raise WsolError(f"{output} holds a results.jsonl without its run.json; choose another --output")
@@ -184,7 +186,7 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
             f"{output} holds results made with other settings ({'; '.join(changed)}). "
             "Choose another --output, or start anew with --overwrite."
         )
-    return [name for name in FORMAT_NAMES if name in formats or name in had]
+    return [name for name in TARGETS if name in formats or name in had]
 
 
 def _write_formats(
@@ -194,7 +196,15 @@ def _write_formats(
     root = common_root(journal.paths)
     targets = tqdm(summary.written.items(), desc="write", disable=None if progress else True, leave=False)
     for name, target in targets:
-        if name == "report":
+        if name in FORMATS:
+            FORMATS[name][0](journal, target, classes=localizer.model.classes.names, root=root)
+        elif name == "overlays":
+            from wsol.report.folder import write_overlays  # drawing libraries take a second to import
+
+            write_overlays(journal, target, root=root)
+        else:
+            from wsol.report.html import write_report
+
             write_report(
                 journal,
                 target,
@@ -203,12 +213,6 @@ def _write_formats(
                 summary=describe(localizer, summary),
                 settings={key: str(value) for key, value in settings.items() if value is not None},
             )
-        else:
-            WRITERS[name][0](journal, target, classes=localizer.model.classes.names, root=root)
-
-
-def _target(output: Path, name: str) -> Path:
-    return output / ("report.html" if name == "report" else WRITERS[name][1])
 
 
 def describe(localizer: Localizer, summary: RunSummary) -> dict[str, str]:
@@ -217,7 +221,6 @@ def describe(localizer: Localizer, summary: RunSummary) -> dict[str, str]:
     return {
         "Model": localizer.model.name,
         "Weights": localizer.model.weights,
-        "Localised": f"{len(summary.journal)} images",
         "Time": f"{summary.seconds:.1f} s for {summary.done} images ({rate:.1f} a second)",
         "Device": f"{localizer.device} · {localizer.runtime.precision}",
         "Finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

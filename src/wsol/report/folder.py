@@ -1,6 +1,6 @@
 """Overlays of a whole run."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from wsol.errors import ImageError
@@ -9,10 +9,8 @@ from wsol.inference.localization import Localization
 from wsol.report.overlay import save
 
 
-def write_overlays(
-    results: Collection[Localization], path: Path, *, classes: Sequence[str], root: Path | None = None
-) -> None:
-    """Write a JPEG of every photograph with its boxes and mask drawn; see :data:`wsol.export.Writer`.
+def write_overlays(results: Collection[Localization], path: Path, *, root: Path | None = None) -> None:
+    """Write a JPEG of every photograph with its boxes and mask drawn, folders mirrored below ``root``.
 
     A photograph that has gone since it was localised gets none.
     """

@@ -2,17 +2,21 @@
 
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 from PIL import Image
 
 from wsol.boxes import rescale, rescale_edges
 from wsol.export.files import atomic_write
 from wsol.report.labels import Labels
+
+with warnings.catch_warnings():  # it draws the same without OpenCV, which it recommends for speed
+    warnings.filterwarnings("ignore", message="OpenCV .* is not installed", category=UserWarning)
+    import supervision as sv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
