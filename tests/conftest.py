@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 settings.register_profile("deterministic", deadline=None, derandomize=True)
 settings.load_profile("deterministic")
 
+torch.set_num_threads(1)  # pytest runs in several processes; more threads than cores make it crawl
+
 GOLDEN = Path(__file__).parent / "golden"
 
 Golden = Callable[[str], dict[str, NDArray[np.float64]]]

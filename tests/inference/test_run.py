@@ -209,10 +209,10 @@ def test_a_real_process_can_be_stopped_at_any_time(
             time.sleep(0.02)
         os.kill(process.pid, stop)
         _, errors = process.communicate(timeout=60)
-    assert b"Traceback" not in errors
     done = len(Journal(journal))
     assert 0 < done < 66
     if stop != signal.SIGKILL:
+        assert b"Traceback" not in errors
         assert process.returncode == 130
         assert len(_coco(tmp_path)["images"]) == done
     assert main(command("--quiet")) == 0

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,6 @@ from wsol.models.weights import lite0_state_dict, read_state_dict
 
 State = dict[str, Tensor]
 WORKING = "ResNet, ResNeXt, SE-ResNet, RegNet, DenseNet, EfficientNet"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """On a busy machine, threads that wait for each other cost more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _images(size: int = 64) -> Tensor:

@@ -1,6 +1,6 @@
 """The classifier against timm's own forward pass, and the proof that a network suits it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,6 @@ from wsol.models.classifier import Classifier, prove_fit
 
 NETWORKS = ["resnet18", "tf_efficientnet_lite0", "densenet121", "regnetx_002", "mobilenetv1_100"]
 SIZE = (70, 90)  # no multiple of 32, not square
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """On a busy machine, threads that wait for each other cost more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _images(count: int = 2, size: tuple[int, int] = SIZE) -> Tensor:

@@ -56,10 +56,15 @@ def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
 
     Returns:
         The files, each once, sorted within each argument; and how many other files the folders held.
+
+    Raises:
+        ValueError: an empty path.
     """
     found: dict[Path, None] = {}
     others: set[Path] = set()
     for path in map(str, paths):
+        if not path:
+            raise ValueError("an empty path names nothing; is a variable not set?")
         here: set[Path] = set()
         matches = _expand(path) if glob.has_magic(path) and not os.path.lexists(path) else []
         for match in matches or [Path(path)]:  # a glob that matches nothing is reported as missing

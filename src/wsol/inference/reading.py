@@ -61,7 +61,7 @@ def _open(item: Any, index: int, input_size: tuple[int, int]) -> tuple[Image.Ima
         return read_image(item, input_size)
     try:
         image = to_image(item)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # a PIL image may be decoded here, and be damaged
         raise ImageError(f"image {index}", str(error)) from error
     return image, (image.height, image.width)
 

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import timm
 import torch
@@ -64,6 +64,10 @@ class ModelOptions:
     std: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.pooling not in get_args(PoolingKind):
+            raise ValueError(f"pooling must be one of {get_args(PoolingKind)}, got {self.pooling!r}")
+        if not 0 <= self.tap_threshold < 1:
+            raise ValueError(f"tap_threshold must be in [0, 1), got {self.tap_threshold}")
         if self.input_size is not None and self.input_size < 1:
             raise ValueError(f"input_size must be at least 1, got {self.input_size}")
         for name, values in (("mean", self.mean), ("std", self.std)):
