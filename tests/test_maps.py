@@ -152,3 +152,10 @@ def test_ivr_by_hand() -> None:
     assert ivr_normalize(peak).count_nonzero() == 0
     with pytest.raises(ValueError, match="percentile must be"):
         ivr_normalize(maps, 100)
+
+
+def test_half_precision_is_lifted_where_it_would_overflow() -> None:
+    features = torch.ones(1, 3, 4, 4, dtype=torch.float16)
+    norm, similarity = decompose(features, torch.ones(2, 3, dtype=torch.float16), torch.tensor([0]))
+    assert norm.count_nonzero() == 0  # a constant norm
+    torch.testing.assert_close(similarity, torch.ones(1, 4, 4))

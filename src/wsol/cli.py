@@ -3,8 +3,10 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
@@ -30,7 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(None if arguments is None else list(arguments))
     command = options.subcommand
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for stream in (sys.stdout, sys.stderr):  # a file name may hold what a terminal cannot show
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     from wsol.errors import WsolError
 
     try:
@@ -123,8 +129,6 @@ def _localize(options: Namespace) -> int:
     model_options: ModelOptions = _options_of(ModelOptions, options)
     localizer_options: LocalizerOptions = _options_of(LocalizerOptions, options)
     runtime: RuntimeOptions = _options_of(RuntimeOptions, options)
-    if options.label is not None and localizer_options.top_k > 1:
-        raise ValueError("--label asks for one class and --top-k for several; give one of them")
     localizer = Localizer(build(model_options), localizer_options, runtime)
     summary = localize_files(
         localizer,
@@ -152,13 +156,13 @@ def _demo(options: Namespace) -> int:
         sample_photographs(),
         Path(options.output),
         formats=["coco", "overlays", "report"],
+        overwrite=True,
     )
     return _tell(summary, quiet=False)
 
 
 def _tell(summary: "RunSummary", *, quiet: bool) -> int:
     """Print what was found and where it lies; returns the exit code."""
-    journal = summary.journal
     if not quiet:
         _print_table(summary)
         print(f"{summary.done} localised in {summary.seconds:.1f} s, {summary.resumed} done before.")
@@ -166,14 +170,14 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
             print(f"{name:<12} {target}")
     if summary.ignored:
         print(f"{summary.ignored} other files in the folders are not images by their names.", file=sys.stderr)
-    if journal.skipped:
-        print(f"Skipped, {len(journal.skipped)} in all:", file=sys.stderr)
-        for path, reason in journal.skipped:
+    if summary.skipped:
+        print(f"Skipped, {len(summary.skipped)} in all:", file=sys.stderr)
+        for path, reason in summary.skipped:
             print(f"  {path}: {reason}", file=sys.stderr)
     if summary.interrupted:
         print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return EXIT_SKIPPED if journal.skipped else 0
+    return EXIT_SKIPPED if summary.skipped else 0
 
 
 def _print_table(summary: "RunSummary", rows: int = 10) -> None:

@@ -182,51 +182,22 @@ def _largest(mask: NDArray[np.bool_], labels: Labels) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _stack(
-    all_boxes: list[Boxes], all_areas: list[NDArray[np.int64]], counts: NDArray[np.int64]
-) -> tuple[Boxes, NDArray[np.int64]]:
+def _find(
+    masks: NDArray[np.bool_], largest: bool
+) -> tuple[Labels, Boxes, NDArray[np.int64], NDArray[np.int64]]:
+    labels = np.empty(masks.shape, np.int32)
+    counts = np.zeros(len(masks), np.int64)
+    for i in range(len(masks)):
+        labels[i], counts[i] = label(masks[i], True)
+        if largest:
+            labels[i] = labels[i] == _largest(masks[i], labels[i])
+            counts[i] = min(counts[i], 1)
     boxes = np.empty((counts.sum(), 4), np.int64)
     areas = np.empty(counts.sum(), np.int64)
-    start = 0
-    for i in range(len(counts)):
-        boxes[start : start + counts[i]] = all_boxes[i]
-        areas[start : start + counts[i]] = all_areas[i]
-        start += counts[i]
-    return boxes, areas
-
-
-@njit(cache=True, nogil=True)
-def _find_all(
-    masks: NDArray[np.bool_],
-) -> tuple[Labels, Boxes, NDArray[np.int64], NDArray[np.int64]]:
-    batch = len(masks)
-    labels = np.empty(masks.shape, np.int32)
-    counts = np.zeros(batch, np.int64)
-    all_boxes = [np.empty((0, 4), np.int64) for _ in range(batch)]
-    all_areas = [np.empty(0, np.int64) for _ in range(batch)]
-    for i in range(batch):
-        labels[i], counts[i] = label(masks[i], True)
-        all_boxes[i], all_areas[i] = _extents(labels[i], counts[i])
-    boxes, areas = _stack(all_boxes, all_areas, counts)
-    return labels, boxes, areas, counts
-
-
-@njit(cache=True, nogil=True)
-def _find_largest(
-    masks: NDArray[np.bool_],
-) -> tuple[Labels, Boxes, NDArray[np.int64], NDArray[np.int64]]:
-    batch = len(masks)
-    labels = np.empty(masks.shape, np.int32)
-    counts = np.zeros(batch, np.int64)
-    all_boxes = [np.empty((0, 4), np.int64) for _ in range(batch)]
-    all_areas = [np.empty(0, np.int64) for _ in range(batch)]
-    for i in range(batch):
-        numbered, _ = label(masks[i], True)
-        best = _largest(masks[i], numbered)
-        labels[i] = numbered == best
-        counts[i] = 1 if best > 0 else 0
-        all_boxes[i], all_areas[i] = _extents(labels[i], counts[i])
-    boxes, areas = _stack(all_boxes, all_areas, counts)
+    end = 0
+    for i in range(len(masks)):
+        start, end = end, end + counts[i]
+        boxes[start:end], areas[start:end] = _extents(labels[i], counts[i])
     return labels, boxes, areas, counts
 
 
@@ -236,7 +207,7 @@ def all_components(masks: NDArray[np.bool_]) -> Components:
     Args:
         masks: (B, H, W), bool.
     """
-    return Components(*_find_all(np.ascontiguousarray(masks)))
+    return Components(*_find(np.ascontiguousarray(masks), False))
 
 
 def largest_components(masks: NDArray[np.bool_]) -> Components:
@@ -245,7 +216,7 @@ def largest_components(masks: NDArray[np.bool_]) -> Components:
     Args:
         masks: (B, H, W), bool. An empty mask has no component.
     """
-    return Components(*_find_largest(np.ascontiguousarray(masks)))
+    return Components(*_find(np.ascontiguousarray(masks), True))
 
 
 def hole_boxes(mask: NDArray[np.bool_]) -> Boxes:

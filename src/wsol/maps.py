@@ -53,11 +53,15 @@ def decompose(features: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor,
         F: (B, h, w) in [0, 1], ‖f(p)‖ min–maxed over the positions of each image
         (denominator + 1e-15); a constant norm gives zeros.
         S: (B, h, w) in [-1, 1]; 0 where the feature or the weight is zero.
+        Both in float32 for half-precision features, in which 1e-15 is 0.
 
     Raises:
         ValueError: shapes that do not fit.
         IndexError: a label outside [0, C).
     """
+    features, weight = (
+        values if values.element_size() > 2 else values.float() for values in (features, weight)
+    )
     cam = class_activation_map(features, weight, labels)
     norm = torch.linalg.vector_norm(features, dim=1)  # (B, h, w)
     scale = norm * torch.linalg.vector_norm(_class_weight(features, weight, labels), dim=1)[:, None, None]

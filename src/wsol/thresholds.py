@@ -91,6 +91,7 @@ def build(kind: ThresholdKind, ratio: float | None = None, percentile: float | N
 
 def quantize(maps: Tensor) -> Tensor:
     """u = floor(255 · map): (B, H, W) in [0, 1] -> uint8."""
+    maps = maps if maps.element_size() > 2 else maps.float()
     return (255 * maps).to(torch.uint8)  # conversion truncates, which is floor here
 
 

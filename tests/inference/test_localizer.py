@@ -1,5 +1,6 @@
 """The localizer against a computation of its own, and in every form that images come in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import wsol
 from tests.inference.conftest import MakeLocalizer
 from wsol import ImageError, Localization, Localizations, ModelError
 from wsol.inference.localizer import ImageLike
-from wsol.models import Model
+from wsol.models import Model, ModelOptions, build
 
 
 def _one(result: Localization | Localizations) -> Localization:
@@ -257,3 +258,33 @@ def test_photographs_of_scikit_image_come_out_right(name: str, labels: set[str])
     result = _one(wsol.load("efficientnet_lite0", device="cpu")(getattr(data, name)()))
     assert result.label in labels
     assert len(result.boxes) == 1 and result.score > 0.3
+
+
+def test_lists_of_folders_and_globs_stand_for_their_images(make: MakeLocalizer, photos: Path) -> None:
+    found = _many(make()([photos / "more", str(photos / "*.png")]))
+    assert [result.path.name for result in found if result.path] == [f"{i}.png" for i in (1, 3, 5, 0, 2, 4)]
+
+
+def test_a_photograph_that_has_changed_is_not_drawn_on(make: MakeLocalizer, photos: Path) -> None:
+    result = _one(make()(photos / "2.png"))
+    Image.new("RGB", (50, 60)).save(photos / "2.png")
+    with pytest.raises(ImageError, match=r"2\.png: changed: it was 300×200 pixels"):
+        result.image(40)
+
+
+def test_batches_that_are_no_pictures(make: MakeLocalizer) -> None:
+    assert _many(make()(torch.zeros(0, 3, 96, 96))) == []
+    for dtype in (torch.int64, torch.bool):
+        with pytest.raises(TypeError, match="an image must be"):
+            make()(torch.ones(2, 3, 96, 96, dtype=dtype))
+    with pytest.raises(ValueError, match="label asks for one class and top_k for several"):
+        make(top_k=2)(torch.zeros(1, 3, 96, 96), label="cat")
+    assert _many(make()(torch.zeros(1, 3, 96, 96), label=np.int64(2)))[0].label == "cat"  # type: ignore[arg-type]
+
+
+def test_weights_that_diverged_are_refused(checkpoint: ModelOptions, tmp_path: Path) -> None:
+    state = torch.load(str(checkpoint.checkpoint), weights_only=True)
+    state["conv1.weight"][0] = torch.nan
+    torch.save(state, tmp_path / "diverged.pth")
+    with pytest.raises(ModelError, match=r"conv1.weight holds values that are not finite"):
+        build(replace(checkpoint, checkpoint=str(tmp_path / "diverged.pth")))

@@ -151,7 +151,7 @@ def test_what_cannot_be_started_says_why(
     assert main(command("--label", "bear")) == 1
     assert "no class 'bear'" in capsys.readouterr().err
     assert main(command("--label", "cat", "--top-k", "2")) == 1
-    assert "--top-k" in capsys.readouterr().err
+    assert "label asks for one class and top_k for several" in capsys.readouterr().err
     assert (
         main(["localize", "x.jpg", "--output", str(tmp_path / "o"), "--model", "vit_tiny_patch16_224"]) == 1
     )
@@ -260,3 +260,72 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in ("chelsea.png", "Egyptian cat", "espresso", "tripod", "report.html"):
         assert words in printed
     assert (tmp_path / "report.html").stat().st_size > 20_000
+
+
+def test_other_class_names_are_other_settings(
+    command: Command, checkpoint: ModelOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command("--quiet")) == 0
+    (tmp_path / "other.txt").write_text("bee\nant\ncat\ndog\nemu\n", encoding="utf-8")
+    assert main(command("--quiet", "--classes", str(tmp_path / "other.txt"))) == 1
+    assert "classes: '5 names" in capsys.readouterr().err
+    assert checkpoint.classes is not None
+    (tmp_path / "same.txt").write_text(Path(checkpoint.classes).read_text(encoding="utf-8"), encoding="utf-8")
+    assert main(command("--quiet", "--classes", str(tmp_path / "same.txt"))) == 0
+
+
+def test_a_run_does_not_localise_what_it_wrote(
+    make: Callable[..., Localizer], checkpoint: ModelOptions, photos: Path
+) -> None:
+    for _ in range(2):
+        summary = localize_files(
+            make(),
+            checkpoint,
+            [photos, photos / ".." / "photos"],
+            photos / "out",
+            formats=["masks", "overlays"],
+        )
+        assert len(summary.journal) == summary.done + summary.resumed == 6
+    assert len(list((photos / "out" / "masks").rglob("*.png"))) == 6
+
+
+def test_folders_of_a_format_hold_nothing_old(
+    make: Callable[..., Localizer], checkpoint: ModelOptions, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    localize_files(make(), checkpoint, [photos / "more"], out, formats=["masks", "yolo"])
+    assert {path.name for path in (out / "masks").iterdir()} == {"1.png", "3.png", "5.png"}
+    localize_files(make(), checkpoint, [photos], out, formats=["masks"])  # the root moves up
+    assert {path.name for path in (out / "masks").iterdir()} == {"0.png", "2.png", "4.png", "more"}
+    assert not (out / "yolo" / "labels" / "1.txt").exists()
+    localize_files(make(map="nwc"), checkpoint, [photos], out, formats=["coco"], overwrite=True)
+    assert not (out / "masks").exists() and not (out / "yolo").exists()
+
+
+def test_what_no_run_wrote_is_not_replaced(
+    make: Callable[..., Localizer], checkpoint: ModelOptions, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "masks").mkdir(parents=True)
+    (tmp_path / "out" / "masks" / "mine.png").touch()
+    for overwrite in (False, True):
+        with pytest.raises(WsolError, match="masks is there already, and not from a run"):
+            localize_files(
+                make(), checkpoint, [photos], tmp_path / "out", formats=["masks"], overwrite=overwrite
+            )
+    assert (tmp_path / "out" / "masks" / "mine.png").exists()
+
+
+def test_a_missing_file_is_told_of_once(command: Command, tmp_path: Path, photos: Path) -> None:
+    arguments = command("--quiet")
+    assert main([*arguments[:2], str(photos / "gone.jpg"), *arguments[2:]]) == 3
+    assert main(arguments) == 0
+
+
+def test_a_name_that_a_terminal_cannot_show_ends_no_run(command: Command, photos: Path) -> None:
+    os.rename(photos / "0.png", os.fsencode(photos) + b"/\xff\xe9.png")  # noqa: PTH104 - bytes
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(
+        [sys.executable, "-m", "wsol", *command()], capture_output=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"udcff" in done.stdout

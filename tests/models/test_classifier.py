@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from numpy.typing import NDArray
+from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 
 from wsol.errors import ModelError
@@ -222,3 +223,19 @@ def test_hooks_go_when_the_network_fails() -> None:
         prove_fit(network, "tiny", (9, 9))
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize("name", ["efficientvit_m0", "shvit_s1"])
+def test_a_norm_between_pooling_and_linear_layer_is_seen_though_it_is_new(name: str) -> None:
+    with pytest.raises(ModelError, match="between its features and its linear layer stands"):
+        prove_fit(timm.create_model(name), name, (224, 224))
+
+
+def test_a_computation_behind_the_linear_layer_is_seen() -> None:
+    class Tripled(ResNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return 3 * super().forward(x)
+
+    network = Tripled(BasicBlock, (1, 1, 1, 1), num_classes=4)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="behind its linear layer"):
+        prove_fit(network, "resnet18", SIZE)

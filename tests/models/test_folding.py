@@ -50,7 +50,10 @@ class _Twice(nn.Module):
 
 def test_a_network_that_cannot_be_folded_stays_as_it_is() -> None:
     network = _settle(_Twice())
-    assert fold_batch_norms(network, (32, 32)) is network
+    copied = fold_batch_norms(network, (32, 32))
+    assert copied is not network and isinstance(copied.get_submodule("norm"), nn.BatchNorm2d)
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(copied(images), network(images))
 
 
 def test_a_norm_that_follows_no_convolution_stays() -> None:

@@ -78,8 +78,12 @@ def output_names(
         if all(claims[file] == 1 for file in _files(_stem(name), ranks)):
             yield name, _stem(name), result
         else:
-            repeats[name] += 1
-            yield name, name if repeats[name] == 1 else f"{name}~{repeats[name]}", result
+            repeats[name.casefold()] += 1
+            yield (
+                name,
+                name if repeats[name.casefold()] == 1 else f"{name}~{repeats[name.casefold()]}",
+                result,
+            )
 
 
 def _absolute(path: Path) -> Path:
@@ -91,4 +95,5 @@ def _stem(name: str) -> str:
 
 
 def _files(name: str, ranks: int) -> list[str]:
-    return [name, *(f"{name}.{rank}" for rank in range(2, ranks + 1))]
+    folded = name.casefold()  # some file systems take A.jpg and a.jpg for one file
+    return [folded, *(f"{folded}.{rank}" for rank in range(2, ranks + 1))]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from wsol.boxes import rescale_edges
 from wsol.data.images import read_image
+from wsol.errors import ImageError
 from wsol.inference import record
 from wsol.maps import MapKind, normalize, upsample
 
@@ -108,14 +109,16 @@ class Localization:
         """The upright photograph in RGB, read again from its file; smaller if a longest side is given.
 
         Raises:
-            ImageError: the file has gone or changed.
+            ImageError: the file has gone, or has another size now.
         """
         from wsol.data.inputs import to_image
 
         scale = 1.0 if longest_side is None else min(1.0, longest_side / max(self.size))
         size = (max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale)))
         if self.path is not None:
-            image = read_image(self.path, None if scale == 1 else size)[0]
+            image, now = read_image(self.path, None if scale == 1 else size)
+            if now != self.size:
+                raise ImageError(self.path, f"changed: it was {self.size[1]}×{self.size[0]} pixels")
         else:
             image = to_image(self.source)
         return image if image.size == size[::-1] else image.resize(size[::-1], Image.Resampling.BILINEAR)

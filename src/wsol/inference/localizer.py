@@ -3,6 +3,7 @@
 import glob
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -101,7 +102,7 @@ class Localizer:
         if isinstance(images, Tensor) and images.ndim == 4:
             return self._from_tensors(images, label)
         if isinstance(images, (str, Path)) and _stands_for_many(images):
-            images = list[ImageLike](find_images([images])[0])
+            images = [images]
         if isinstance(images, (list, tuple)):
             return self._many(images, label)
         result = next(self.stream([images], label, workers=0))[1]
@@ -123,7 +124,7 @@ class Localizer:
             The image's place in ``images``, with its result or the reason why it has none. Images of a
             batch that cannot be read come before the others of that batch.
         """
-        asked = None if label is None else self.model.classes.index(label)
+        asked = self._asked(label)
         batches = read_batches(
             [Path(image) if isinstance(image, str) else image for image in images],
             self.model.input_size,
@@ -140,8 +141,9 @@ class Localizer:
                 )
 
     def _many(self, images: Sequence[ImageLike], label: Label | None) -> Localizations:
-        in_memory = not all(isinstance(image, (str, Path)) for image in images)
-        done = sorted(self.stream(images, label, workers=0 if in_memory else None), key=lambda pair: pair[0])
+        images = [found for image in images for found in _expand(image)]
+        workers = self.runtime.workers or 0  # processes only if asked for: a script must be ready for them
+        done = sorted(self.stream(images, label, workers=workers), key=lambda pair: pair[0])
         skipped = [result for _, result in done if isinstance(result, ImageError)]
         if skipped:
             listed = "; ".join(str(error) for error in skipped[:5]) + ("; …" if len(skipped) > 5 else "")
@@ -150,17 +152,23 @@ class Localizer:
 
     def _from_tensors(self, images: Tensor, label: Label | None) -> Localizations:
         """Tensors that are in the input frame already go to the network as they are."""
-        if tuple(images.shape[-2:]) != self.model.input_size or images.shape[1] != 3:
+        in_frame = tuple(images.shape[1:]) == (3, *self.model.input_size)
+        if not in_frame or not (images.is_floating_point() or images.dtype == torch.uint8):
             return self._many(list(images), label)
-        if images.is_floating_point():
+        if images.is_floating_point() and len(images):
             low, high = images.aminmax()
             if not (low >= 0 and high <= 1):
                 raise ValueError(f"floating-point images must be in [0, 1], got {low:.3g} to {high:.3g}")
-        asked = None if label is None else self.model.classes.index(label)
+        asked = self._asked(label)
         results = Localizations()
         for chunk in torch.split(images, self.runtime.batch_size):
             results += self._localize(chunk, asked, list(chunk), [self.model.input_size] * len(chunk))
         return results
+
+    def _asked(self, label: Label | None) -> int | None:
+        if label is not None and self.options.top_k > 1:
+            raise ValueError("label asks for one class and top_k for several; give one of them")
+        return None if label is None else self.model.classes.index(label)
 
     @torch.inference_mode()
     def _localize(
@@ -177,9 +185,7 @@ class Localizer:
             self._localize_class(features, labels[:, rank], top[:, rank], sources, sizes)
             for rank in range(labels.shape[1])
         ]
-        for rank_of_image in zip(*by_rank, strict=True):
-            object.__setattr__(rank_of_image[0], "alternatives", tuple(rank_of_image[1:]))
-        return by_rank[0]
+        return [replace(best, alternatives=tuple(others)) for best, *others in zip(*by_rank, strict=True)]
 
     def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, K, h', w') and class probabilities (B, C), both float32."""
@@ -261,6 +267,13 @@ def _renumber(labels: NDArray[np.int32], order: NDArray[np.intp], count: int) ->
     number = np.zeros(count + 1, np.uint16)
     number[order + 1] = np.arange(1, len(order) + 1)
     return number[labels]
+
+
+def _expand(image: ImageLike) -> list[ImageLike]:
+    """The images that a folder or a glob stands for; anything else stands for itself."""
+    if isinstance(image, (str, Path)) and _stands_for_many(image):
+        return list(find_images([image])[0])
+    return [image]
 
 
 def _stands_for_many(path: str | Path) -> bool:

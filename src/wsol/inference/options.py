@@ -56,10 +56,11 @@ class RuntimeOptions:
     """Where and how fast; the results stay the same, but for rounding.
 
     Attributes:
-        device: auto (a GPU if there is one), cpu, cuda, cuda:1, mps, …
+        device: auto (a GPU if there is one), cpu, cuda, cuda:1
         precision: of the network; maps and boxes are always computed in float64.
         batch_size: images in one forward pass.
-        workers: processes that read images; default: one less than there are cores, at most 8.
+        workers: processes that read images; the command's default: one less than there are cores, at most 8;
+            in Python, with none the calling process reads.
     """
 
     device: str = "auto"

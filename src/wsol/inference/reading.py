@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from wsol.data.images import read_image
 from wsol.data.inputs import to_image
-from wsol.errors import ImageError
+from wsol.errors import ImageError, WsolError
 
 
 @dataclass
@@ -109,11 +109,11 @@ def read_batches(
         pin: page-lock the images, for a GPU.
     """
     if workers is None:
-        workers = min(
-            8, max(1, (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) - 1)
-        )
+        affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use, on Linux
+        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        workers = min(8, max(1, cores - 1))
     workers = min(workers, -(-len(items) // batch_size))
-    yield from DataLoader(
+    loader = DataLoader(
         _Inputs(items, input_size),
         batch_size=batch_size,
         num_workers=workers,
@@ -121,3 +121,9 @@ def read_batches(
         worker_init_fn=_quiet_worker if workers else None,
         pin_memory=pin,
     )
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise WsolError(f"a reading process died ({error}); is memory short? Try fewer workers") from error

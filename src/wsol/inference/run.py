@@ -1,8 +1,10 @@
 """A run over folders: every image once, results on disk, formats written from them; it can be resumed."""
 
+import hashlib
 import json
 import os
 import platform
+import shutil
 import signal
 import threading
 import time
@@ -38,7 +40,8 @@ class RunSummary:
     """What a run did.
 
     Attributes:
-        journal: every result of the output folder, and what was skipped.
+        journal: every result of the output folder.
+        skipped: path and reason of every image asked for that could not be used.
         done: images localised now.
         resumed: images that an earlier run had done.
         ignored: files in the folders that are not images by their names.
@@ -48,6 +51,7 @@ class RunSummary:
     """
 
     journal: Journal
+    skipped: list[tuple[str, str]]
     done: int
     resumed: int
     ignored: int
@@ -85,17 +89,21 @@ def localize_files(
     if unknown := set(formats) - set(TARGETS):
         raise WsolError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
     images, ignored = find_images(paths)
-    images = [Path(os.path.abspath(image)) for image in images]  # noqa: PTH100 - resolve() follows links
+    own = {_absolute(output / target) for target in TARGETS.values()}
+    images = list(dict.fromkeys(map(_absolute, images)))  # under one name each
+    images = [image for image in images if own.isdisjoint(image.parents)]  # not what a run wrote
     if not images:
         raise WsolError(f"no images in {', '.join(map(str, paths))}")
     settings = _settings(localizer, model_options, label)
     output.mkdir(parents=True, exist_ok=True)
     formats = _claim(output, settings, formats, overwrite)
     journal = Journal(output / "results.jsonl")
+    asked = set(images)
     todo = [image for image in images if not journal.is_done(image)]
     seconds, interrupted = _localize(localizer, todo, label, journal, progress)
     summary = RunSummary(
         journal=journal,
+        skipped=[entry for entry in journal.skipped if Path(entry[0]) in asked],
         done=sum(journal.is_done(image) for image in todo),
         resumed=len(images) - len(todo),
         ignored=ignored,
@@ -147,9 +155,13 @@ def _stop_asked() -> Iterator[threading.Event]:
 
 def _settings(localizer: Localizer, model_options: ModelOptions, label: Label | None) -> dict[str, Any]:
     """Everything that changes a result."""
+    names = localizer.model.classes.names
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
     return {
         **asdict(model_options),
+        "checkpoint": None,  # told by the weights, wherever the file lies
         "weights": localizer.model.weights,
+        "classes": f"{len(names)} names, sha256:{digest[:16]}",
         "input_size": localizer.model.input_size[0],
         "mean": list(localizer.model.mean),
         "std": list(localizer.model.std),
@@ -163,13 +175,12 @@ def _settings(localizer: Localizer, model_options: ModelOptions, label: Label | 
 def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], overwrite: bool) -> list[str]:
     """Make sure that the folder is ours and of these settings; returns the formats it is to hold."""
     state_path, journal_path = output / "run.json", output / "results.jsonl"
-    if overwrite:
-        journal_path.unlink(missing_ok=True)
-        state_path.unlink(missing_ok=True)
+    if overwrite and state_path.exists():  # the folder is ours
+        for path in (journal_path, *(output / target for target in TARGETS.values()), state_path):
+            _remove(path)
     asked = [name for name in TARGETS if name in formats]
     if not state_path.exists():
-        if journal_path.exists():
-            raise WsolError(f"{output} holds a results.jsonl without its run.json; choose another --output")
+        _check_free(journal_path, *(output / TARGETS[name] for name in asked))
         _write_state(output, settings, asked, None)
         return asked
     try:
@@ -186,7 +197,15 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
             f"{output} holds results made with other settings ({'; '.join(changed)}). "
             "Choose another --output, or start anew with --overwrite."
         )
+    _check_free(*(output / TARGETS[name] for name in asked if name not in had))
     return [name for name in TARGETS if name in formats or name in had]
+
+
+def _check_free(*paths: Path) -> None:
+    """What no run has written is not ours to replace."""
+    for path in paths:
+        if path.exists():
+            raise WsolError(f"{path} is there already, and not from a run of wsol; choose another --output")
 
 
 def _write_formats(
@@ -197,11 +216,13 @@ def _write_formats(
     targets = tqdm(summary.written.items(), desc="write", disable=None if progress else True, leave=False)
     for name, target in targets:
         if name in FORMATS:
-            FORMATS[name][0](journal, target, classes=localizer.model.classes.names, root=root)
+            with _replaced(target) as fresh:
+                FORMATS[name][0](journal, fresh, classes=localizer.model.classes.names, root=root)
         elif name == "overlays":
             from wsol.report.folder import write_overlays  # drawing libraries take a second to import
 
-            write_overlays(journal, target, root=root)
+            with _replaced(target) as fresh:
+                write_overlays(journal, fresh, root=root)
         else:
             from wsol.report.html import write_report
 
@@ -209,10 +230,38 @@ def _write_formats(
                 journal,
                 target,
                 root=root,
-                skipped=journal.skipped,
+                skipped=summary.skipped,
                 summary=describe(localizer, summary),
                 settings={key: str(value) for key, value in settings.items() if value is not None},
             )
+
+
+@contextmanager
+def _replaced(target: Path) -> Iterator[Path]:
+    """Where to write a format. A folder is written beside the old one, so that no file of that stays."""
+    if target.suffix:  # a single file, which its writer replaces
+        yield target
+        return
+    fresh = target.with_name(f".{target.name}.tmp")
+    _remove(fresh)
+    fresh.mkdir()
+    try:
+        yield fresh
+        _remove(target)
+        fresh.rename(target)
+    finally:
+        _remove(fresh)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
 
 
 def describe(localizer: Localizer, summary: RunSummary) -> dict[str, str]:
@@ -241,7 +290,7 @@ def _write_state(
     if summary is not None:
         state |= {
             "images": len(summary.journal),
-            "skipped": [{"path": path, "reason": reason} for path, reason in summary.journal.skipped],
+            "skipped": [{"path": path, "reason": reason} for path, reason in summary.skipped],
             "interrupted": summary.interrupted,
             "seconds": round(summary.seconds, 3),
         }

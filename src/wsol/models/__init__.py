@@ -48,7 +48,8 @@ class ModelOptions:
         stride: feature stride 16 or 8 by dilation, where timm offers it; default: the network's own.
         map_size: feature map of the papers' networks at 224 pixels, 14 or 28.
         input_size: side of the square that a whole photograph is resized to; default: the weights'.
-        mean: of the three channels, in [0, 1], that your checkpoint was trained with; default: the weights'.
+        mean: of the three channels, as [0.485,0.456,0.406], that your checkpoint was trained with; default:
+            the weights'.
         std: likewise.
     """
 
@@ -133,6 +134,7 @@ def build(options: ModelOptions, *, pretrained: bool = True) -> Model:
         std=options.std or tuple(config["std"]),
     )
     _check_classes(model, options)
+    _check_finite(model)
     _check_stride(model, options)
     return model
 
@@ -161,7 +163,8 @@ def _timm_network(
     if name == LITE0:
         load_strictly(network, lite0_state_dict(network), lite0_source())
         return network, lite0_source(), True
-    return network, load_timm_pretrained(network, name), True
+    network, weights = load_timm_pretrained(name, _stride_argument(options.stride))
+    return network, weights, True
 
 
 def _paper_network(
@@ -175,8 +178,7 @@ def _paper_network(
     name, paper = options.backbone, PAPERS[options.backbone]
     weights = "random" if state is None else file_source(str(options.checkpoint))
     if state is None and pretrained:
-        source = _create(paper.pretrained, None)
-        weights = load_timm_pretrained(source, paper.pretrained)
+        source, weights = load_timm_pretrained(paper.pretrained, {})
         state = source.state_dict()
     network, trained = build_paper_network(
         name, num_classes=len(classes.names) if classes else None, map_size=options.map_size, state_dict=state
@@ -184,10 +186,13 @@ def _paper_network(
     return network, weights, trained
 
 
+def _stride_argument(stride: int | None) -> dict[str, Any]:
+    return {} if stride is None else {"output_stride": stride}
+
+
 def _create(timm_name: str, stride: int | None) -> nn.Module:
-    arguments: dict[str, Any] = {} if stride is None else {"output_stride": stride}
     try:
-        return timm.create_model(timm_name, pretrained=False, **arguments)
+        return timm.create_model(timm_name, pretrained=False, **_stride_argument(stride))
     except (TypeError, AssertionError, NotImplementedError, ValueError) as error:
         if stride is None:
             raise
@@ -238,6 +243,14 @@ def _check_classes(model: Model, options: ModelOptions) -> None:
             f"{model.name} has {count} classes, {options.classes or 'its list of class names'} "
             f"has {len(model.classes.names)}"
         )
+
+
+def _check_finite(model: Model) -> None:
+    for name, tensor in model.classifier.network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise ModelError(
+                f"{model.weights}: {name} holds values that are not finite; the training diverged"
+            )
 
 
 def _check_stride(model: Model, options: ModelOptions) -> None:

