@@ -165,7 +165,10 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
     """Print what was found and where it lies; returns the exit code."""
     if not quiet:
         _print_table(summary)
-        print(f"{summary.done} localised in {summary.seconds:.1f} s, {summary.resumed} done before.")
+        print(
+            f"{summary.done} localised now, in {summary.seconds:.1f} s; {summary.resumed} were done before; "
+            f"{len(summary.journal)} in the folder."
+        )
         for name, target in summary.written.items():
             print(f"{name:<12} {target}")
     if summary.ignored:
@@ -177,13 +180,16 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
     if summary.interrupted:
         print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    if not len(summary.journal):
+        return 1
     return EXIT_SKIPPED if summary.skipped else 0
 
 
 def _print_table(summary: "RunSummary", rows: int = 10) -> None:
+    from wsol.export.names import common_root, image_names
+
     print(f"{'image':<28} {'class':<28} {'probability':>11}  box (x0, y0, x1, y1)")
-    for result in islice(summary.journal, rows):
-        name = result.path.name if result.path else ""
+    for name, result in islice(image_names(summary.journal, common_root(summary.journal.paths)), rows):
         boxes = " ".join(str(tuple(box)) for box in result.boxes.tolist()) or "nothing found"
         print(f"{name:<28.28} {result.label:<28.28} {result.probability:>11.3f}  {boxes}")
     if len(summary.journal) > rows:

@@ -332,7 +332,7 @@ def test_refused_files(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
     assert _reason(tmp_path / "broken.jpg") == "No such file or directory"
     assert _reason(text / "a.jpg") == "Not a directory"
-    assert "null byte" in _reason(Path("nul\0.jpg"))
+    assert "null" in _reason(Path("nul\0.jpg"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

@@ -266,11 +266,11 @@ def _absolute(path: Path) -> Path:
 
 def describe(localizer: Localizer, summary: RunSummary) -> dict[str, str]:
     """The run in a few words each, for the report."""
-    rate = summary.done / summary.seconds if summary.seconds else 0.0
+    rate = f" ({summary.done / summary.seconds:.1f} a second)" if summary.done else ""
     return {
         "Model": localizer.model.name,
         "Weights": localizer.model.weights,
-        "Time": f"{summary.seconds:.1f} s for {summary.done} images ({rate:.1f} a second)",
+        "Time": f"{summary.seconds:.1f} s for {summary.done} new images{rate}",
         "Device": f"{localizer.device} · {localizer.runtime.precision}",
         "Finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Versions": ", ".join(f"{name} {value}" for name, value in versions().items()),
