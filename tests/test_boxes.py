@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tests.strategies import masks
-from wsol.boxes import all_boxes, find, largest_box, rescale, rescale_edges
+from wsol.boxes import all_boxes, find, largest_box, rescale, rescale_edges, rescale_mask
 from wsol.components import label
 
 
@@ -119,6 +119,7 @@ def test_a_rescaled_box_is_the_extent_of_the_rescaled_mask(
     source = mask.shape
     rows = [int((y + 0.5) * source[0] / height) for y in range(height)]
     columns = [int((x + 0.5) * source[1] / width) for x in range(width)]
+    assert np.array_equal(rescale_mask(mask, (height, width)), mask[np.ix_(rows, columns)])
     found = find(mask[None], "all")
     scaled = rescale(found.boxes, (source[0], source[1]), (height, width))
     for index, (x0, y0, x1, y1) in enumerate(scaled.tolist()):

@@ -85,6 +85,12 @@ def rescale(boxes: NDArray[np.int64], source: tuple[int, int], target: tuple[int
     return np.concatenate([low, np.maximum(high, low + 1)], axis=1)
 
 
+def rescale_mask(mask: NDArray[np.bool_], target: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask (h, w) in the pixels of another frame (height, width): nearest neighbour, as :func:`rescale`."""
+    rows, columns = (np.diff(rescale_edges(mask.shape[axis], target[axis])) for axis in (0, 1))
+    return mask.repeat(rows, axis=0).repeat(columns, axis=1)
+
+
 def rescale_edges(source: int, target: int) -> NDArray[np.int64]:
     """Where the source pixels' edges 0…source fall in an axis of ``target`` pixels: (source + 1,), int64.
 

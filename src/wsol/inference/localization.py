@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsol.boxes import rescale_edges
+from wsol.boxes import rescale_mask
 from wsol.data.images import read_image
 from wsol.errors import ImageError
 from wsol.inference import record
@@ -92,18 +92,14 @@ class Localization:
     @property
     def mask(self) -> NDArray[np.bool_]:
         """All boxes' pixels: original frame (height, width)."""
-        return self._to_original(self.components > 0)
+        return rescale_mask(self.components > 0, self.size)
 
     @property
     def masks(self) -> NDArray[np.bool_]:
         """The pixels of each box: original frame (N, height, width)."""
         height, width = self.size
-        masks = [self._to_original(self.components == index + 1) for index in range(len(self.boxes))]
+        masks = [rescale_mask(self.components == index + 1, self.size) for index in range(len(self.boxes))]
         return np.stack(masks) if masks else np.zeros((0, height, width), bool)
-
-    def _to_original(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        rows, columns = (np.diff(rescale_edges(mask.shape[axis], self.size[axis])) for axis in (0, 1))
-        return mask.repeat(rows, axis=0).repeat(columns, axis=1)
 
     def image(self, longest_side: int | None = None) -> Image.Image:
         """The upright photograph in RGB, read again from its file; smaller if a longest side is given.

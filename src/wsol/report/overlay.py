@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wsol.boxes import rescale, rescale_edges
+from wsol.boxes import rescale, rescale_mask
 from wsol.export.files import atomic_write
 from wsol.report.labels import Labels
 
@@ -61,7 +61,9 @@ def draw(result: "Localization", longest_side: int | None = None) -> Image.Image
     if len(result.boxes):
         tint = sv.MaskAnnotator(sv.Color.from_hex(PALETTE[0]), 0.35, sv.ColorLookup.INDEX)
         whole = np.array([[0, 0, *image.size]], np.float64)
-        image = tint.annotate(image, sv.Detections(whole, mask=_mask_at(result, size)[None]))
+        image = tint.annotate(
+            image, sv.Detections(whole, mask=rescale_mask(result.components > 0, size)[None])
+        )
     thickness = _thickness(size)
     for index in reversed(range(len(classes))):  # the first class on top
         outline = sv.BoxAnnotator(sv.Color.from_hex(_colour(index)), 1, sv.ColorLookup.INDEX)
@@ -121,13 +123,6 @@ def save(result: "Localization", path: Path) -> Path:
         else:
             draw(result).save(temporary, FORMATS[suffix], quality=92)
     return path
-
-
-def _mask_at(result: "Localization", size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels of all boxes in a picture of any size, (height, width)."""
-    mask = result.components > 0
-    rows, columns = (np.diff(rescale_edges(mask.shape[axis], size[axis])) for axis in (0, 1))
-    return mask.repeat(rows, axis=0).repeat(columns, axis=1)
 
 
 def _lines(boxes: NDArray[np.int64], thickness: int) -> NDArray[np.int64]:
