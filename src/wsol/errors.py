@@ -11,6 +11,10 @@ class ModelError(WsolError):
     """A model, checkpoint or class list that cannot be used."""
 
 
+class DataError(WsolError):
+    """A data set, table, map or result that cannot be used."""
+
+
 class ImageError(WsolError):
     """An image that cannot be used; a run over many skips and lists it.
 

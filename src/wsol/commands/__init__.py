@@ -1,0 +1,32 @@
+"""The commands: each module has the parser of one and runs it; logic lives elsewhere."""
+
+from dataclasses import fields
+from typing import Any, TypeVar, get_type_hints
+
+from docstring_parser import parse as parse_docstring
+from jsonargparse import ArgumentParser, Namespace
+
+Options = TypeVar("Options")
+
+EXIT_SKIPPED = 3
+EXIT_INTERRUPTED = 130
+EXIT_CODES = (
+    "Exit code: 0 all well, 1 an error, 2 wrong usage, 3 finished but images were skipped, "
+    "130 interrupted (what was done is kept)."
+)
+
+
+def add_options(parser: ArgumentParser, kind: type[Any]) -> None:
+    """An option for each field of a dataclass, with the help of its docstring: ``min_area`` is --min-area."""
+    docstring = parse_docstring(kind.__doc__ or "")
+    helps = {parameter.arg_name: parameter.description for parameter in docstring.params}
+    group = parser.add_argument_group((docstring.short_description or "").rstrip("."))
+    types = get_type_hints(kind)
+    for field in fields(kind):
+        flags = ["--" + field.name.replace("_", "-"), *(["--model"] if field.name == "backbone" else [])]
+        group.add_argument(*flags, type=types[field.name], default=field.default, help=helps[field.name])
+
+
+def options_of(kind: type[Options], options: Namespace) -> Options:
+    """The dataclass that a command was given."""
+    return kind(**{field.name: options[field.name] for field in fields(kind)})  # type: ignore[arg-type]

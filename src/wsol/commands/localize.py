@@ -1,0 +1,134 @@
+"""``wsol localize`` and ``wsol demo``."""
+
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from wsol.commands import EXIT_CODES, EXIT_INTERRUPTED, EXIT_SKIPPED, add_options, options_of
+
+if TYPE_CHECKING:
+    from wsol.inference.run import RunSummary
+
+
+def demo_parser() -> ArgumentParser:
+    """Options of ``wsol demo``."""
+    parser = ArgumentParser(
+        description="Localise photographs that come with scikit-image, with the offline ImageNet classifier."
+    )
+    parser.add_argument("--output", type=str, default="wsol-demo", help="folder for the results")
+    return parser
+
+
+def localize_parser() -> ArgumentParser:
+    """Options of ``wsol localize``."""
+    from wsol.inference.options import LocalizerOptions, RuntimeOptions
+    from wsol.inference.run import TARGETS
+    from wsol.models import ModelOptions
+
+    parser = ArgumentParser(
+        description="Find the object of a class in each photograph: boxes, masks, a report. Images that an "
+        "earlier run into the same folder has done are not done again.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("paths", nargs="+", help="files, folders, globs", metavar="PATH")
+    parser.add_argument("--output", type=str, required=True, help="folder for the results")
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        choices=tuple(TARGETS),
+        default=["coco"],
+        help="what to write, any of them at once",
+    )
+    parser.add_argument(
+        "--label",
+        type=str | None,
+        help="class to look for: name, index or synset; default: the most probable",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="forget what an earlier run left in the folder"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+    for kind in (ModelOptions, LocalizerOptions, RuntimeOptions):
+        add_options(parser, kind)
+    return parser
+
+
+def localize(options: Namespace) -> int:
+    """Run ``wsol localize``; returns the exit code."""
+    from wsol.inference.localizer import Localizer
+    from wsol.inference.options import LocalizerOptions, RuntimeOptions
+    from wsol.inference.run import localize_files
+    from wsol.models import ModelOptions, build
+
+    model_options: ModelOptions = options_of(ModelOptions, options)
+    localizer_options: LocalizerOptions = options_of(LocalizerOptions, options)
+    runtime: RuntimeOptions = options_of(RuntimeOptions, options)
+    localizer = Localizer(build(model_options), localizer_options, runtime)
+    summary = localize_files(
+        localizer,
+        model_options,
+        options.paths,
+        Path(options.output),
+        label=options.label,
+        formats=options.format,
+        overwrite=options.overwrite,
+        progress=not options.quiet,
+    )
+    return _tell(summary, quiet=options.quiet)
+
+
+def demo(options: Namespace) -> int:
+    """Run ``wsol demo``; returns the exit code."""
+    from wsol.data.samples import sample_photographs
+    from wsol.inference.localizer import Localizer
+    from wsol.inference.run import localize_files
+    from wsol.models import ModelOptions, build
+
+    model_options = ModelOptions()
+    summary = localize_files(
+        Localizer(build(model_options)),
+        model_options,
+        sample_photographs(),
+        Path(options.output),
+        formats=["coco", "overlays", "report"],
+        overwrite=True,
+    )
+    return _tell(summary, quiet=False)
+
+
+def _tell(summary: "RunSummary", *, quiet: bool) -> int:
+    """Print what was found and where it lies; returns the exit code."""
+    if not quiet:
+        _print_table(summary)
+        print(
+            f"{summary.done} localised now, in {summary.seconds:.1f} s; {summary.resumed} were done before; "
+            f"{len(summary.journal)} in the folder."
+        )
+        for name, target in summary.written.items():
+            print(f"{name:<12} {target}")
+    if summary.ignored:
+        print(f"{summary.ignored} other files in the folders are not images by their names.", file=sys.stderr)
+    if summary.skipped:
+        print(f"Skipped, {len(summary.skipped)} in all:", file=sys.stderr)
+        for path, reason in summary.skipped:
+            print(f"  {path}: {reason}", file=sys.stderr)
+    if summary.interrupted:
+        print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if not len(summary.journal):
+        return 1
+    return EXIT_SKIPPED if summary.skipped else 0
+
+
+def _print_table(summary: "RunSummary", rows: int = 10) -> None:
+    from wsol.export.names import common_root, image_names
+
+    print(f"{'image':<28} {'class':<28} {'probability':>11}  box (x0, y0, x1, y1)")
+    for name, result in islice(image_names(summary.journal, common_root(summary.journal.paths)), rows):
+        boxes = " ".join(str(tuple(box)) for box in result.boxes.tolist()) or "nothing found"
+        print(f"{name:<28.28} {result.label:<28.28} {result.probability:>11.3f}  {boxes}")
+    if len(summary.journal) > rows:
+        print(f"… and {len(summary.journal) - rows} more")
