@@ -1,0 +1,186 @@
+"""The result of an evaluation: numbers that carry their protocol, and what was kept of each image."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsol.component_tree import Contours
+from wsol.errors import DataError
+from wsol.evaluation.records import BoxRecords, MaskRecords, load_records
+from wsol.export.files import atomic_write
+
+Policy = Literal["transferred", "fixed", "oracle"]
+LabelSource = Literal["true", "predicted", "asked", "unstated"]
+Standard = Literal["max", "percentile", "ivr"]
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What makes two numbers comparable.
+
+    Attributes:
+        split: that was evaluated.
+        truth: what it is measured against, boxes or masks.
+        policy: where τ comes from: ``transferred`` (best on another split), ``fixed`` (given), or
+            ``oracle`` (best on the evaluated split itself: the official MaxBoxAcc).
+        selected_on: the split that τ was chosen on; None for ``fixed``.
+        label_source: class of the maps: ``true``, ``predicted`` (top-1), ``asked``, or ``unstated`` by who
+            made them.
+        standard: what τ is a share of: ``max`` (MaS), ``percentile`` (PaS), or ``ivr`` (maps divided by a
+            percentile before MaS).
+        percentile: of PaS and IVR; 100 for MaS.
+        step: between the thresholds tried.
+    """
+
+    split: str
+    truth: Literal["boxes", "masks"]
+    policy: Policy
+    selected_on: str | None
+    label_source: LabelSource
+    standard: Standard = "max"
+    percentile: float = 100.0
+    step: float = 0.001
+
+    @property
+    def level_percentile(self) -> float:
+        """The percentile that levels T are a share of; IVR has divided the maps already."""
+        return self.percentile if self.standard == "percentile" else 100.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One number of a result.
+
+    Attributes:
+        name: as in the literature: "GT-known Loc", "MaxBoxAccV2", "PxAP", …
+        value: in [0, 1].
+        low: lower end of the 95 % bootstrap interval over images; thresholds stay as chosen, but those
+            of the oracle are chosen anew in each resample.
+        high: upper end.
+        policy: where its thresholds come from; None if it has none.
+        selected_on: the split that they were chosen on.
+        ratios: τ for each IoU threshold.
+        contours: whose boxes count; None if no box does.
+        iou_thresholds: δ.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    policy: Policy | None = None
+    selected_on: str | None = None
+    ratios: tuple[float, ...] = ()
+    contours: Contours | None = None
+    iou_thresholds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A whole evaluation.
+
+    Attributes:
+        name: of the row in a table: the method, or what the user calls it.
+        seed: of the training, where known; rows that differ only in it are averaged.
+        model: backbone, method, pooling, map, weights, …; or the folder of maps.
+        data: name, fingerprint, images and more of the evaluated split and of the one τ was chosen on.
+        protocol: see :class:`Protocol`.
+        scores: the headline numbers first.
+        errors: share of each kind of error of the largest contour at the headline τ; empty for masks.
+        skipped: images left out, as "where: reason".
+        versions: of what the numbers depend on.
+        created: UTC time, ISO 8601.
+        folder: where the result was read from; None if it was not.
+    """
+
+    name: str
+    seed: int | None
+    model: dict[str, Any]
+    data: dict[str, Any]
+    protocol: Protocol
+    scores: tuple[Score, ...]
+    errors: dict[str, float]
+    skipped: tuple[str, ...]
+    versions: dict[str, str]
+    created: str
+    folder: Path | None = field(default=None, compare=False)
+
+    @cached_property
+    def records(self) -> BoxRecords | MaskRecords:
+        """What was kept of each image of the evaluated split.
+
+        Raises:
+            DataError: the file beside the result is missing or damaged.
+        """
+        return self.records_of(self.protocol.split)
+
+    def records_of(self, split: str) -> BoxRecords | MaskRecords:
+        """What was kept of each image of a split: the evaluated one, or that τ was chosen on."""
+        if self.folder is None:
+            raise DataError(f"the result {self.name!r} was not read from a folder: it has no records")
+        return load_records(self.folder / f"{split}.npz", self.protocol.truth)
+
+    def score(self, name: str, policy: Policy | None = None) -> Score:
+        """The number of that name; of several, the one of that policy, or the first.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for score in self.scores:
+            if score.name == name and policy in (None, score.policy):
+                return score
+        known = ", ".join(dict.fromkeys(score.name for score in self.scores))
+        raise KeyError(f"{self.name} has no {name!r} of policy {policy or 'any'}; it has {known}")
+
+    @property
+    def headline_ratio(self) -> float:
+        """τ of the first number that has one: of GT-known Loc for boxes, of Mask IoU for masks."""
+        return next(score.ratios[0] for score in self.scores if score.ratios)
+
+    def overlaps(self) -> NDArray[np.float64]:
+        """IoU of each image at the headline τ: of the largest contour's box, or of the mask. (N,)."""
+        if isinstance(self.records, BoxRecords):
+            return self.records.overlaps_at(self.headline_ratio, self.protocol.level_percentile)
+        return self.records.overlaps()[:, round(self.headline_ratio / self.protocol.step)]
+
+    def save(self, folder: Path) -> None:
+        """Write ``result.json``."""
+        values = {key: value for key, value in asdict(self).items() if key != "folder"}
+        with atomic_write(folder / RESULT_FILE) as temporary:
+            temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_result(path: str | Path) -> Result:
+    """Read a result.
+
+    Args:
+        path: the folder that ``wsol evaluate`` wrote, or the ``result.json`` in it.
+
+    Raises:
+        DataError: there is none, or it is not one.
+    """
+    path = Path(path)
+    file = path / RESULT_FILE if path.is_dir() else path
+    try:
+        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        scores = tuple(_score(score) for score in values.pop("scores"))
+        protocol = Protocol(**values.pop("protocol"))
+        skipped = tuple(values.pop("skipped"))
+        result = Result(**values, scores=scores, protocol=protocol, skipped=skipped, folder=file.parent)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file}: not the result of wsol evaluate ({error})") from error
+    if protocol.policy not in get_args(Policy) or protocol.truth not in ("boxes", "masks"):
+        raise DataError(f"{file}: of an unknown protocol ({protocol})")
+    return result
+
+
+def _score(values: dict[str, Any]) -> Score:
+    tuples = {name: tuple(values.pop(name)) for name in ("ratios", "iou_thresholds")}
+    return Score(**values, **tuples)
