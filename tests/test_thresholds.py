@@ -3,13 +3,21 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.conftest import Golden
 from wsol.boxes import largest_box
 from wsol.maps import normalize, upsample
-from wsol.thresholds import MaximumThreshold, PercentileThreshold, build, foreground, quantize
+from wsol.thresholds import (
+    MaximumThreshold,
+    PercentileThreshold,
+    build,
+    foreground,
+    histogram_percentile,
+    level_histograms,
+    quantize,
+)
 
 
 def test_boxes_of_rethinking_cam(golden: Golden) -> None:
@@ -77,3 +85,22 @@ def test_build_takes_each_kind_with_its_own_defaults() -> None:
             MaximumThreshold(wrong)
     with pytest.raises(ValueError, match="percentile must be"):
         PercentileThreshold(0.3, 101)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 255), min_size=3, max_size=9), min_size=1, max_size=3),
+    st.floats(0, 100) | st.sampled_from([0.0, 50.0, 90.0, 100.0]),
+)
+@example([[21, 92, 211, 245, 251]], 14.8)  # the last bit depends on the end that it interpolates from
+def test_percentile_of_a_histogram_is_numpys_of_the_values(
+    values: list[list[int]], percentile: float
+) -> None:
+    histograms = torch.tensor([[row.count(value) for value in range(256)] for row in values])
+    expected = [np.percentile(row, percentile) for row in values]  # rows may count differently many
+    assert histogram_percentile(histograms, percentile).tolist() == expected
+
+
+def test_histogram_by_hand() -> None:
+    histograms = level_histograms(torch.tensor([[[0.0, 0.2, 0.2]], [[1.0, 0.0, 0.5]]]))
+    assert histograms.shape == (2, 256) and histograms.sum() == 6
+    assert histograms[0, [0, 51]].tolist() == [1, 2] and histograms[1, [0, 127, 255]].tolist() == [1, 1, 1]

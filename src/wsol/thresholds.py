@@ -52,20 +52,7 @@ class PercentileThreshold:
 
     def __call__(self, maps: Tensor) -> Tensor:
         """Level T of each map: (B, H, W) in [0, 1] -> (B,) int64 in [0, 255]."""
-        levels = quantize(maps).flatten(1).long()  # (B, N)
-        offset = 256 * torch.arange(len(levels), device=levels.device)[:, None]
-        histogram = torch.bincount((levels + offset).flatten(), minlength=256 * len(levels))
-        cumulative = histogram.view(-1, 256).cumsum(dim=1)  # (B, 256): pixels at or below each level
-        position = self.percentile / 100 * (levels.shape[1] - 1)
-        below, above = (
-            torch.searchsorted(cumulative, torch.full_like(cumulative[:, :1], rank), right=True)[
-                :, 0
-            ].double()
-            for rank in (int(position), min(int(position) + 1, levels.shape[1] - 1))
-        )  # (B,) order statistics around the percentile
-        part = position - int(position)
-        step = above - below  # interpolated from the nearer end, as NumPy does, so that rounding agrees
-        reference = below + step * part if part < 0.5 else above - step * (1 - part)
+        reference = histogram_percentile(level_histograms(maps), self.percentile)
         return (self.ratio * reference).long()
 
 
@@ -93,6 +80,38 @@ def quantize(maps: Tensor) -> Tensor:
     """u = floor(255 · map): (B, H, W) in [0, 1] -> uint8."""
     maps = maps if maps.element_size() > 2 else maps.float()
     return (255 * maps).to(torch.uint8)  # conversion truncates, which is floor here
+
+
+def level_histograms(maps: Tensor) -> Tensor:
+    """How many pixels of each map have each 8-bit level u: (B, H, W) in [0, 1] -> (B, 256) int64."""
+    levels = quantize(maps).flatten(1).long()  # (B, N)
+    offset = 256 * torch.arange(len(levels), device=levels.device)[:, None]
+    return torch.bincount((levels + offset).flatten(), minlength=256 * len(levels)).view(-1, 256)
+
+
+def histogram_percentile(histograms: Tensor, percentile: float) -> Tensor:
+    """The percentile of the values that histograms count, exactly as ``numpy.percentile`` of the values.
+
+    It interpolates linearly between the order statistics around position percentile/100 · (N − 1).
+
+    Args:
+        histograms: (B, L), int64: how many times each of the values 0…L−1 occurs, at least one in all.
+        percentile: in [0, 100]; 100 is the maximum.
+
+    Returns:
+        (B,), float64, in [0, L − 1].
+    """
+    cumulative = histograms.cumsum(dim=1)  # (B, L): values at or below each
+    last = cumulative[:, -1:] - 1  # (B, 1)
+    position = percentile / 100 * last.double()
+    rank = position.long()
+    below, above = (
+        torch.searchsorted(cumulative, place, right=True).double()
+        for place in (rank, torch.minimum(rank + 1, last))
+    )  # (B, 1) order statistics around the percentile
+    part = position - rank
+    step = above - below  # interpolated from the nearer end, as NumPy does, so that rounding agrees
+    return torch.where(part < 0.5, below + step * part, above - step * (1 - part))[:, 0]
 
 
 def foreground(maps: Tensor, levels: Tensor) -> Tensor:
