@@ -1,4 +1,4 @@
-"""The command line: ``wsol demo`` and ``wsol localize``."""
+"""The command line: ``wsol demo``, ``wsol localize``, ``wsol evaluate``, …"""
 
 import os
 import signal
@@ -10,6 +10,8 @@ from io import TextIOWrapper
 from jsonargparse import ArgumentParser, Namespace
 
 from wsol.commands import EXIT_INTERRUPTED
+from wsol.commands.data import add_data_commands, data, data_parser
+from wsol.commands.evaluate import evaluate, evaluate_parser
 from wsol.commands.localize import demo, demo_parser, localize, localize_parser
 
 
@@ -50,7 +52,18 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subcommands(required=True)
     commands.add_subcommand("demo", demo_parser(), help="localise the built-in photographs")
     commands.add_subcommand("localize", localize_parser(), help="localise photographs into a folder")
+    commands.add_subcommand(
+        "evaluate", evaluate_parser(), help="measure a model or saved maps by the protocol"
+    )
+    about_data = data_parser()
+    commands.add_subcommand("data", about_data, help="check, find or convert a data set")
+    add_data_commands(about_data)  # jsonargparse takes commands level by level
     return parser
 
 
-_COMMANDS: dict[str, Callable[[Namespace], int]] = {"demo": demo, "localize": localize}
+_COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "demo": demo,
+    "localize": localize,
+    "evaluate": evaluate,
+    "data": data,
+}

@@ -44,13 +44,13 @@ def _coco(tmp_path: Path) -> dict[str, Any]:
 def _count_forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of the batches that go through the network from now on."""
     sizes: list[int] = []
-    forward = Localizer._forward
+    forward = Localizer.forward
 
     def counted(self: Localizer, images: Any) -> Any:
         sizes.append(len(images))
         return forward(self, images)
 
-    monkeypatch.setattr(Localizer, "_forward", counted)
+    monkeypatch.setattr(Localizer, "forward", counted)
     return sizes
 
 

@@ -5,9 +5,11 @@ import os
 import stat
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wsol.errors import ImageError
@@ -99,7 +101,9 @@ def _walk(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
         yield parent, [name for name in files if not name.startswith(".")]
 
 
-def read_image(path: str | Path, size: tuple[int, int] | None = None) -> tuple[Image.Image, tuple[int, int]]:
+def read_image(
+    path: str | Path, size: tuple[int, int] | None = None, *, upright: bool = True
+) -> tuple[Image.Image, tuple[int, int]]:
     """Decode a photograph into upright RGB.
 
     Orientation from EXIF is applied; grey, palette and CMYK pictures are converted; transparent pixels
@@ -111,6 +115,7 @@ def read_image(path: str | Path, size: tuple[int, int] | None = None) -> tuple[I
         size: (height, width) that the caller will shrink the picture to. A JPEG is then decoded at the
             half, quarter or eighth that keeps both sides at least four times that large, which saves most
             of the time of a large photograph and hardly changes a pixel; ``None`` decodes every pixel.
+        upright: apply EXIF's orientation; else pixels stay as they are stored.
 
     Returns:
         The RGB picture, and the (height, width) of the photograph at full size.
@@ -119,8 +124,52 @@ def read_image(path: str | Path, size: tuple[int, int] | None = None) -> tuple[I
         ImageError: the file is missing, empty, no regular file, no image, truncated, too large, or of a
             kind of pixels with no defined white; the message says which.
     """
+    with _refusals(path):
+        return _read(path, size, upright)
+
+
+def read_values(path: str | Path) -> NDArray[np.float32]:
+    """The values of a picture of one channel as they are stored, for masks: of a palette, its indices.
+
+    Returns:
+        (height, width), float32; not turned by EXIF.
+
+    Raises:
+        ImageError: as :func:`read_image`, or there are several channels.
+    """
+    with _refusals(path), warnings.catch_warnings():
+        _check_file(path)
+        warnings.simplefilter("ignore")  # as in _read
+        with Image.open(path, formats=FORMATS) as image:
+            image.load()
+            if len(image.getbands()) != 1:
+                raise UnusableError(f"a mask has one channel, this picture has {', '.join(image.getbands())}")
+            if 0 in image.size:
+                raise UnusableError(f"no pixels: it is {image.width} × {image.height}")
+            return np.asarray(image, np.float32)
+
+
+def read_size(path: str | Path) -> tuple[tuple[int, int], int]:
+    """(height, width) as stored, and the EXIF orientation, 1 to 8, from the header.
+
+    For use in threads: Pillow's warnings are left to the caller.
+
+    Raises:
+        ImageError: as :func:`read_image`, as far as the header tells.
+    """
+    with _refusals(path):
+        _check_file(path)
+        with Image.open(path, formats=FORMATS) as image:
+            width, height = image.size
+            return (height, width), _orientation(image)
+
+
+@contextmanager
+def _refusals(path: str | Path) -> Iterator[None]:
+    """Whatever goes wrong with a file as an ImageError that says why."""
     try:
-        return _read(path, size)
+        yield
+        return
     except UnidentifiedImageError:
         reason = "not an image in a format that can be read"
     except Image.DecompressionBombError:
@@ -159,12 +208,18 @@ def _rgb(image: Image.Image, orientation: int) -> Image.Image:
     return image.convert("RGB")
 
 
-def _read(path: str | Path, size: tuple[int, int] | None) -> tuple[Image.Image, tuple[int, int]]:
+def _check_file(path: str | Path) -> None:
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
         raise UnusableError("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
     if status.st_size == 0:
         raise UnusableError("the file is empty")
+
+
+def _read(
+    path: str | Path, size: tuple[int, int] | None, upright: bool
+) -> tuple[Image.Image, tuple[int, int]]:
+    _check_file(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # oddities in metadata; pixels that fail raise
         with Image.open(path, formats=FORMATS) as image:
@@ -173,9 +228,9 @@ def _read(path: str | Path, size: tuple[int, int] | None) -> tuple[Image.Image, 
                 side = DRAFT * max(size)  # whichever way up
                 image.draft("RGB", (min(side, width), min(side, height)))  # acts on JPEG alone
             image.load()
-            orientation = _orientation(image)
-            upright = _rgb(image, orientation)
-    return upright, ((width, height) if orientation >= 5 else (height, width))
+            orientation = _orientation(image) if upright else 1
+            picture = _rgb(image, orientation)
+    return picture, ((width, height) if orientation >= 5 else (height, width))
 
 
 def _orientation(image: Image.Image) -> int:

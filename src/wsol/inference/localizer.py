@@ -175,7 +175,8 @@ class Localizer:
         self, images: Tensor, asked: int | None, sources: Sequence[Any], sizes: Sequence[tuple[int, int]]
     ) -> list[Localization]:
         """Localise a batch (B, 3, h, w) in the input frame, uint8 or in [0, 1]."""
-        features, probabilities = self._forward(images)
+        features, logits = self.forward(images)
+        probabilities = logits.softmax(dim=1)
         if asked is None:
             top, labels = probabilities.topk(min(self.options.top_k, probabilities.shape[1]), dim=1)  # (B, k)
         else:
@@ -187,8 +188,16 @@ class Localizer:
         ]
         return [replace(best, alternatives=tuple(others)) for best, *others in zip(*by_rank, strict=True)]
 
-    def _forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (B, K, h', w') and class probabilities (B, C), both float32."""
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """One pass of the network.
+
+        Args:
+            images: (B, 3, h, w) in the input frame, uint8 or floating point in [0, 1].
+
+        Returns:
+            Features (B, K, h', w') and class scores before the softmax (B, C), float32, on the device.
+        """
         unit = 1 if images.is_floating_point() else 255
         images = images.to(self.device, non_blocking=True)
         images = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
@@ -196,7 +205,7 @@ class Localizer:
         precision = getattr(torch, self.runtime.precision)
         with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
             features, logits = self._classifier(images)
-        return features.float(), logits.float().softmax(dim=1)
+        return features.float(), logits.float()
 
     def _localize_class(
         self,
@@ -234,15 +243,27 @@ class Localizer:
             )
         return results
 
+    @torch.inference_mode()
+    def score_maps(self, features: Tensor, labels: Tensor) -> Tensor:
+        """The map that ``options.map`` names, of one class an image.
+
+        Args:
+            features: (B, K, h', w'), of :meth:`forward`.
+            labels: (B,), int64, on the same device.
+
+        Returns:
+            (B, h', w'), float32, unnormalised.
+        """
+        weight = self._classifier.linear.weight.float()
+        if self.options.map in ("cam", "nwc"):
+            return class_activation_map(features, weight, labels, clamp_negative=self.options.map == "nwc")
+        norm, similarity = decompose(features, weight, labels)
+        return norm if self.options.map == "norm" else similarity
+
     def _raw_maps(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The map of the boxes, F and S: (B, h', w') each, unnormalised."""
-        weight = self._classifier.linear.weight.float()
-        norm, similarity = decompose(features, weight, labels)
-        if self.options.map in ("cam", "nwc"):
-            map_ = class_activation_map(features, weight, labels, clamp_negative=self.options.map == "nwc")
-        else:
-            map_ = norm if self.options.map == "norm" else similarity
-        return {"map": map_, "norm": norm, "similarity": similarity}
+        norm, similarity = decompose(features, self._classifier.linear.weight.float(), labels)
+        return {"map": self.score_maps(features, labels), "norm": norm, "similarity": similarity}
 
     def _score(
         self,

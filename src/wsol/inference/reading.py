@@ -40,9 +40,13 @@ class Batch:
 
 
 class _Inputs(Dataset[tuple[int, Tensor | ImageError, tuple[int, int]]]):
-    def __init__(self, items: Sequence[Any], input_size: tuple[int, int]) -> None:
+    def __init__(
+        self, items: Sequence[Any], input_size: tuple[int, int], *, draft: bool, upright: bool
+    ) -> None:
         self.items = items
         self.input_size = input_size
+        self.draft = draft
+        self.upright = upright
 
     def __len__(self) -> int:
         return len(self.items)
@@ -50,20 +54,19 @@ class _Inputs(Dataset[tuple[int, Tensor | ImageError, tuple[int, int]]]):
     def __getitem__(self, index: int) -> tuple[int, Tensor | ImageError, tuple[int, int]]:
         item = self.items[index]
         try:
-            image, size = _open(item, index, self.input_size)
+            image, size = self._open(item, index)
         except ImageError as error:
             return index, error, (0, 0)
         return index, to_frame(image, self.input_size), size
 
-
-def _open(item: Any, index: int, input_size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:  # noqa: ANN401
-    if isinstance(item, (str, Path)):
-        return read_image(item, input_size)
-    try:
-        image = to_image(item)
-    except (ValueError, OSError) as error:  # a PIL image may be decoded here, and be damaged
-        raise ImageError(f"image {index}", str(error)) from error
-    return image, (image.height, image.width)
+    def _open(self, item: Any, index: int) -> tuple[Image.Image, tuple[int, int]]:  # noqa: ANN401
+        if isinstance(item, (str, Path)):
+            return read_image(item, self.input_size if self.draft else None, upright=self.upright)
+        try:
+            image = to_image(item)
+        except (ValueError, OSError) as error:  # a PIL image may be decoded here, and be damaged
+            raise ImageError(f"image {index}", str(error)) from error
+        return image, (image.height, image.width)
 
 
 def to_frame(image: Image.Image, input_size: tuple[int, int]) -> Tensor:
@@ -98,6 +101,8 @@ def read_batches(
     batch_size: int,
     workers: int | None,
     pin: bool = False,
+    draft: bool = True,
+    upright: bool = True,
 ) -> Iterator[Batch]:
     """Read items in order, a batch at a time.
 
@@ -107,6 +112,8 @@ def read_batches(
         batch_size: images a batch.
         workers: reading processes; None: one less than there are cores, at most 8; 0: this process.
         pin: page-lock the images, for a GPU.
+        draft: decode large JPEGs at a fraction of their size; see :func:`wsol.data.images.read_image`.
+        upright: turn files by their EXIF orientation.
     """
     if workers is None:
         affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use, on Linux
@@ -114,7 +121,7 @@ def read_batches(
         workers = min(8, max(1, cores - 1))
     workers = min(workers, -(-len(items) // batch_size))
     loader = DataLoader(
-        _Inputs(items, input_size),
+        _Inputs(items, input_size, draft=draft, upright=upright),
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,

@@ -42,12 +42,13 @@ def pixel_histograms(
     """
     check_maps(maps)
     check_pixels(maps, masks=masks, ignore=ignore)
-    edges = pixel_edges(step).to(maps.device)
-    bins = len(edges) - 1
-    place = (maps / step).long()  # one off at most, by rounding: put right at the edges
-    place = place + (maps >= edges[place + 1]).long() - (maps < edges[place]).long()
+    below_one = len(thresholds(step))
+    bins = below_one + 2
+    place = (maps * (1 / step)).floor_()  # one off at most, by rounding: put right at the edges, k · step
+    place += (maps >= (place + 1) * step).double() - (maps < place * step).double()
+    place = place.clamp_(max=below_one - 1).masked_fill_(maps >= 1, below_one).long()
     image = torch.arange(len(maps), device=maps.device)[:, None, None]
-    place = place + bins * (2 * image + masks)
+    place += bins * (2 * image + masks)
     if ignore is not None:
         place = torch.where(ignore, 2 * bins * len(maps), place)  # one bin more, cut off below
     counts = torch.bincount(place.flatten(), minlength=2 * bins * len(maps) + 1)

@@ -1,0 +1,135 @@
+"""``wsol evaluate``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from wsol.commands import EXIT_CODES, EXIT_SKIPPED, add_options, options_of
+
+if TYPE_CHECKING:
+    from wsol.data.dataset import DataSet
+    from wsol.evaluation.options import EvaluationOptions
+    from wsol.evaluation.result import Result
+    from wsol.evaluation.sources import MapSource
+
+
+def evaluate_parser() -> ArgumentParser:
+    """Options of ``wsol evaluate``."""
+    from wsol.evaluation.options import EvaluationOptions
+    from wsol.inference.options import RuntimeOptions
+    from wsol.maps import MapKind
+    from wsol.models import ModelOptions
+
+    parser = ArgumentParser(
+        description="Measure a model, or score maps that other code made, by the official protocol. By default "
+        "the threshold is chosen on val and applied to test; the best on test itself (the published "
+        "MaxBoxAcc) is told beside it.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("model", nargs="?", type=str | None, help="as --backbone", metavar="MODEL")
+    parser.add_argument("--data", type=str, required=True, help="data set: a folder, COCO file or CSV table")
+    parser.add_argument("--images", type=str | None, help="its images; default: images/ in it")
+    parser.add_argument(
+        "--metadata", type=str | None, help="its tables; default: metadata/ in it, with train/, val/, test/"
+    )
+    parser.add_argument("--masks", type=str | None, help="its masks; default: masks/ in it")
+    parser.add_argument(
+        "--maps", type=str | None, help="a folder of score maps, <image id>.npy, instead of a model"
+    )
+    parser.add_argument(
+        "--predictions", type=str | None,
+        help="for --maps: a CSV file: image id, then classes from the most probable down",
+    )  # fmt: skip
+    parser.add_argument(
+        "--map", type=MapKind, default="cam", help="of the model: cam, nwc, norm or similarity"
+    )
+    parser.add_argument(
+        "--output",
+        type=str | None,
+        help="folder for the result; default: evaluations/<name>-<data set>-<split>",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier result there")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+    for kind in (EvaluationOptions, ModelOptions, RuntimeOptions):
+        add_options(parser, kind)
+    return parser
+
+
+def evaluate(options: Namespace) -> int:
+    """Run ``wsol evaluate``; returns the exit code."""
+    from wsol.data.dataset import open_data
+    from wsol.evaluation.options import EvaluationOptions
+    from wsol.evaluation.run import check_output
+    from wsol.evaluation.run import evaluate as run
+
+    chosen: EvaluationOptions = options_of(EvaluationOptions, options)
+    data = open_data(options.data, images=options.images, metadata=options.metadata, masks=options.masks)
+    output = Path(options.output or _default_output(options, data, chosen))
+    check_output(output, options.overwrite)
+    source = _maps_source(options, data, chosen) if options.maps else _model_source(options, data, chosen)
+    result = run(source, data, chosen, output, overwrite=options.overwrite, progress=not options.quiet)
+    if not options.quiet:
+        _print(result, output)
+    for line in result.skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    return EXIT_SKIPPED if result.skipped else 0
+
+
+def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
+    from wsol.errors import WsolError
+    from wsol.evaluation.labels import match_labels
+    from wsol.evaluation.sources import ModelMaps
+    from wsol.inference.localizer import Localizer
+    from wsol.inference.options import LocalizerOptions, RuntimeOptions
+    from wsol.models import ModelOptions, build
+
+    if options.model is not None:
+        options.backbone = options.model
+    if options.predictions is not None:
+        raise WsolError("--predictions go with --maps; a model predicts by itself")
+    localizer = Localizer(
+        build(options_of(ModelOptions, options)),
+        LocalizerOptions(map=options.map),
+        options_of(RuntimeOptions, options),
+    )
+    count = len(data.classes) or 1 + max(example.label for example in data.split(chosen.split).examples)
+    labels = match_labels(data.classes, count, localizer.model.classes, chosen)
+    if chosen.label_source is None and not options.quiet:
+        print(f"Maps are of the {labels.source} class ({labels.note}).", file=sys.stderr)
+    return ModelMaps(localizer, labels)
+
+
+def _maps_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
+    from wsol.errors import WsolError
+    from wsol.evaluation.sources import SavedMaps
+
+    if options.model is not None:
+        raise WsolError("give a model or --maps, not both")
+    if chosen.class_map is not None:
+        raise WsolError("--class-map is of a model's classes; --predictions are in those of the data")
+    return SavedMaps(
+        Path(options.maps),
+        label_source=chosen.label_source or "unstated",
+        predictions=None if options.predictions is None else Path(options.predictions),
+        classes=data.classes,
+    )
+
+
+def _default_output(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> str:
+    name = chosen.name or (Path(options.maps).name if options.maps else options.model or options.backbone)
+    tables = Path(options.metadata).name if options.metadata else ""
+    parts = [name, data.name, tables, chosen.split]
+    return "evaluations/" + "-".join(part.replace("/", "_") for part in parts if part)
+
+
+def _print(result: "Result", output: Path) -> None:
+    print(f"\n{result.data['name']} · {result.protocol}\n")
+    for score in result.scores:
+        ratios = " ".join(f"{ratio:.3f}" for ratio in score.ratios)
+        print(
+            f"{score.name:<22}{100 * score.value:6.2f} %  [{100 * score.low:.2f}, {100 * score.high:.2f}]  "
+            f"{score.policy or '':<12}{ratios}"
+        )
+    print(f"\n{output}/report.html")
