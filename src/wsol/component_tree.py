@@ -53,7 +53,7 @@ def _largest_boxes(levels: NDArray[np.uint8], eight: Words) -> Shorts:
 
 
 @njit(cache=True, nogil=True)
-def _largest_overlaps(boxes: Shorts, truth: Ints, counts: Ints, frame: tuple[int, int]) -> Doubles:
+def _overlaps_of(boxes: Shorts, truth: Ints, counts: Ints, frame: tuple[int, int]) -> Doubles:
     best = np.empty(boxes.shape[:2])
     done = 0
     for i in range(len(boxes)):
@@ -82,11 +82,12 @@ def _all_overlaps(levels: NDArray[np.uint8], truth: Ints, counts: Ints, eight: W
         flat = u.reshape(-1)
         rising[:] = 0
         sort(~flat, flat > 0, order, start)
-        follow_all(order, start, never, eight, frame, 0, mine, rising)
+        holes = follow_all(order, start, never, eight, frame, 0, mine, rising)
         best[i, :255] = rising[254::-1]  # u > T is 255 - u at most 254 - T
-        flood(levels[i], order, start, filled)
-        sort(flat, filled > flat, order, start)
-        follow_all(order, start, filled, four, frame, 1, mine, best[i])
+        if holes:
+            flood(levels[i], order, start, filled)
+            sort(flat, filled > flat, order, start)
+            follow_all(order, start, filled, four, frame, 1, mine, best[i])
         best[i, levels[i].max() :] = overlap_of(0, 0, 0, 0, mine, (height, width))  # nothing is found
     return best
 
@@ -133,19 +134,36 @@ def best_overlaps(
     _check(levels)
     if contours not in get_args(Contours):
         raise ValueError(f"contours must be one of {get_args(Contours)}, got {contours!r}")
-    truth, counts = np.ascontiguousarray(truth, np.int64), np.ascontiguousarray(counts, np.int64)
-    if truth.shape != (counts.sum(), 4) or counts.shape != levels.shape[:1] or (counts < 0).any():
-        raise ValueError(f"truth {truth.shape} and counts {counts.shape} do not fit {len(levels)} images")
-    ends = np.concatenate([[0], counts.cumsum()])
+    if contours == "largest":
+        return overlaps_of(largest_boxes(levels, threads), truth, counts, (levels.shape[1], levels.shape[2]))
+    truth, counts, ends = _checked_truth(truth, counts, len(levels))
 
     def overlaps(mine: slice) -> Doubles:
         boxes = truth[ends[mine.start] : ends[mine.stop]]
-        if contours == "all":
-            return _all_overlaps(levels[mine], boxes, counts[mine], EIGHT, FOUR)
-        frame = (levels.shape[1], levels.shape[2])
-        return _largest_overlaps(_largest_boxes(levels[mine], EIGHT), boxes, counts[mine], frame)
+        return _all_overlaps(levels[mine], boxes, counts[mine], EIGHT, FOUR)
 
     return _in_threads(overlaps, len(levels), threads)
+
+
+def overlaps_of(boxes: Shorts, truth: Ints, counts: Ints, frame: tuple[int, int]) -> Doubles:
+    """The official IoU of the boxes of :func:`largest_boxes` with the true ones: (B, 256), float64.
+
+    Args:
+        boxes: (B, 256, 4), int16.
+        truth: as for :func:`best_overlaps`.
+        counts: likewise.
+        frame: (H, W) of the maps.
+    """
+    truth, counts, _ = _checked_truth(truth, counts, len(boxes))
+    return _overlaps_of(boxes, truth, counts, frame)
+
+
+def _checked_truth(truth: Ints, counts: Ints, images: int) -> tuple[Ints, Ints, Ints]:
+    """Both as int64, and where each image's boxes begin and end."""
+    truth, counts = np.ascontiguousarray(truth, np.int64), np.ascontiguousarray(counts, np.int64)
+    if counts.shape != (images,) or (counts < 0).any() or truth.shape != (counts.sum(), 4):
+        raise ValueError(f"truth {truth.shape} and counts {counts.shape} do not fit {images} images")
+    return truth, counts, np.concatenate([[0], counts.cumsum()])
 
 
 def _check(levels: NDArray[np.uint8]) -> None:

@@ -194,11 +194,11 @@ def _raise(best: Doubles, low: Int, high: Int, overlap: float) -> None:
 def follow_all(
     order: Words, start: Ints, end: NDArray[np.uint8], table: Words, frame: tuple[int, int],
     grow: int, truth: Ints, best: Doubles,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Raise ``best`` (256,) to the overlap of every component at every level from 0 up.
 
     A component stands from the level at which a pixel last joined it to that at which the next one does,
-    or to ``end`` of its pixels, where it is gone.
+    or to ``end`` of its pixels, where it is gone. Returns whether one ever closed around a hole.
     """
     height, width = frame
     size, pitch = height * width, np.uint64(width)
@@ -211,7 +211,7 @@ def follow_all(
     left, right = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint32)
     first, last = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint32)
     since, overlap = np.empty(size // 2, np.int32), np.empty(size // 2, np.float64)
-    known = ZERO
+    known, closed = ZERO, False
     for level in range(255):
         changed = ZERO
         for place in range(start[level], start[level + 1]):
@@ -233,7 +233,9 @@ def follow_all(
             for number in range(1, asked):
                 step = steps[code >> np.uint32(6 + 4 * number) & _FIFTEEN]
                 other = _find(parent, np.uint64(label[p + step]))
-                if other != root:
+                if other == root:
+                    closed = True
+                else:
                     if since[other] != level:
                         _raise(best, since[other], level, overlap[other])
                     parent[other] = root
@@ -262,3 +264,4 @@ def follow_all(
     for place in range(ONE, known + ONE):
         if parent[place] == place:
             _raise(best, since[place], np.int64(end[first[place]]), overlap[place])
+    return closed

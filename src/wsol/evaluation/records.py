@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -11,16 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsol.component_tree import Contours, best_overlaps, largest_boxes
+from wsol.component_tree import Contours, best_overlaps, largest_boxes, overlaps_of
 from wsol.errors import DataError
 from wsol.export.files import atomic_write
 from wsol.metrics import box_hits, level_histograms, levels_of, mask_overlaps, pixel_histograms
 from wsol.thresholds import quantize
 
 UNKNOWN = -1
-"""Rank of an image whose class scores are not known, or have no class of its label."""
-
-Kept = TypeVar("Kept", bound="Records")
+"""Class of a map that nobody told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +28,16 @@ class Records:
     Attributes:
         ids: (N,), their paths relative to the image root.
         labels: (N,), int64, class indices of the data.
-        ranks: (N,), int64: place of the true class among the scores, 0 = top-1; -1 unknown.
+        ranks: (N,), int64: place of the true class among the scores, 0 = top-1.
+        depth: int64: how many places of the ranking are known, 0 for none; a true class further down has
+            this rank.
         chosen: (N,), int64: class of the map, as an index of the model's classes; -1 unknown.
     """
 
     ids: NDArray[np.str_]
     labels: NDArray[np.int64]
     ranks: NDArray[np.int64]
+    depth: NDArray[np.int64]
     chosen: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -123,11 +124,12 @@ def measure_boxes(maps: Tensor, boxes: Sequence[NDArray[np.int64]], threads: int
     levels = quantize(maps).cpu().numpy()
     counts = np.array([len(each) for each in boxes], np.int64)
     truth = np.concatenate([*boxes, np.zeros((0, 4), np.int64)])
+    largest = largest_boxes(levels, threads)
     return {
         "histograms": level_histograms(maps).cpu().numpy().astype(np.uint16),
-        "largest": best_overlaps(levels, truth, counts, "largest", threads),
+        "largest": overlaps_of(largest, truth, counts, (maps.shape[1], maps.shape[2])),
         "all": best_overlaps(levels, truth, counts, "all", threads),
-        "boxes": largest_boxes(levels, threads),
+        "boxes": largest,
         "truth": truth,
         "counts": counts,
     }

@@ -19,6 +19,8 @@ LabelSource = Literal["true", "predicted", "asked", "unstated"]
 Standard = Literal["max", "percentile", "ivr"]
 
 RESULT_FILE = "result.json"
+FRAME = 224
+"""Side of the official evaluation frame, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,31 +57,40 @@ class Protocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
-    """One number of a result.
+class Quantity:
+    """What a number measures.
 
     Attributes:
         name: as in the literature: "GT-known Loc", "MaxBoxAccV2", "PxAP", …
-        value: in [0, 1].
-        low: lower end of the 95 % bootstrap interval over images; thresholds stay as chosen, but those
-            of the oracle are chosen anew in each resample.
-        high: upper end.
         policy: where its thresholds come from; None if it has none.
         selected_on: the split that they were chosen on.
         ratios: τ for each IoU threshold.
         contours: whose boxes count; None if no box does.
-        iou_thresholds: δ.
+        iou_thresholds: δ; a number of several is the mean over them.
     """
 
     name: str
-    value: float
-    low: float
-    high: float
     policy: Policy | None = None
     selected_on: str | None = None
     ratios: tuple[float, ...] = ()
     contours: Contours | None = None
     iou_thresholds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Quantity):
+    """One number of a result.
+
+    Attributes:
+        value: in [0, 1].
+        low: lower end of the 95 % bootstrap interval over images; thresholds stay as chosen, but the
+            oracle chooses anew in each resample.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,5 +193,4 @@ def load_result(path: str | Path) -> Result:
 
 
 def _score(values: dict[str, Any]) -> Score:
-    tuples = {name: tuple(values.pop(name)) for name in ("ratios", "iou_thresholds")}
-    return Score(**values, **tuples)
+    return Score(**values | {name: tuple(values[name]) for name in ("ratios", "iou_thresholds")})

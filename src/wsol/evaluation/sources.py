@@ -1,0 +1,257 @@
+"""Where score maps come from: a model, or files that other people's code made."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsol.data.dataset import DataSet, Example
+from wsol.data.images import read_size
+from wsol.errors import DataError, ImageError, ModelError
+from wsol.evaluation.labels import LabelMap
+from wsol.evaluation.records import UNKNOWN
+from wsol.evaluation.result import FRAME, LabelSource
+from wsol.inference.localizer import Localizer
+from wsol.inference.reading import read_batches
+from wsol.maps import upsample
+from wsol.models.classes import Classes
+
+
+@dataclass
+class Scored:
+    """A batch of maps.
+
+    Attributes:
+        indices: places of the examples.
+        maps: (B, 224, 224), float64, upsampled, not normalised; on any device.
+        sizes: (height, width) of each picture.
+        ranks: (B,), int64, on the CPU; None if unknown.
+        chosen: (B,), int64, on the CPU: the model's class of each map; -1 unknown.
+        errors: place and reason of each example that has no map.
+    """
+
+    indices: list[int]
+    maps: Tensor
+    sizes: list[tuple[int, int]]
+    ranks: Tensor | None
+    chosen: Tensor
+    errors: list[tuple[int, str]]
+
+
+class MapSource(Protocol):
+    """Anything that makes a map for each example.
+
+    Attributes:
+        label_source: whose maps they are.
+        depth: how many places of the ranking are known; 0 for none.
+    """
+
+    label_source: LabelSource
+    depth: int
+
+    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
+        """Maps of the examples, in order, a batch at a time."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What they are made by, for the result."""
+        ...
+
+
+class ModelMaps:
+    """Maps of a model, from one forward pass over each picture, decoded in full and never cropped."""
+
+    def __init__(self, localizer: Localizer, labels: LabelMap) -> None:
+        self.localizer = localizer
+        self.labels = labels
+        self.label_source = labels.source
+        self.depth = 0 if labels.table is None else len(localizer.model.classes.names)
+
+    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
+        """See :class:`MapSource`."""
+        runtime = self.localizer.runtime
+        batches = read_batches(
+            [data.images / example.id for example in examples],
+            self.localizer.model.input_size,
+            batch_size=runtime.batch_size,
+            workers=runtime.workers,
+            pin=self.localizer.device.type == "cuda",
+            draft=False,
+            upright=data.upright,
+        )
+        for batch in batches:
+            labels = torch.tensor([examples[index].label for index in batch.indices], dtype=torch.long)
+            errors = [(index, error.reason) for index, error in batch.errors]
+            if not batch.indices:
+                nothing = torch.zeros(0, FRAME, FRAME, dtype=torch.float64)
+                yield Scored([], nothing, [], labels if self.depth else None, labels, errors)
+                continue
+            features, logits = self.localizer.forward(batch.images)
+            chosen, ranks = self.labels.choose(logits, labels)
+            maps = upsample(self.localizer.score_maps(features, chosen), (FRAME, FRAME))
+            ranks = None if ranks is None else ranks.cpu()
+            yield Scored(batch.indices, maps, batch.sizes, ranks, chosen.cpu(), errors)
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`MapSource`."""
+        model = self.localizer.model
+        return {
+            "backbone": model.name,
+            "weights": model.weights,
+            "method": "cam",
+            "pooling": model.classifier.pooling,
+            "map": self.localizer.options.map,
+            "input_size": model.input_size[0],
+            "mean": list(model.mean),
+            "std": list(model.std),
+            "precision": self.localizer.runtime.precision,
+            "classes": len(model.classes.names),
+            "label_match": self.labels.note,
+        }
+
+
+class SavedMaps:
+    """Maps in ``.npy`` files, ``<image id>.npy`` with the image's own suffix in the name or without it.
+
+    Any size is accepted and upsampled to the evaluation frame (bicubic); a map is (h, w), or (1, h, w), of
+    real numbers. Nothing in a file is executed.
+
+    Args:
+        folder: that holds them.
+        label_source: what their maker says they are of.
+        predictions: a CSV file: image id, then the classes of the data (names or indices) from the most
+            probable down, as many in each line, for Top-1 and Top-5 Loc and Cls.
+        classes: names of the data's classes.
+        batch_size: maps in memory at a time.
+
+    Raises:
+        DataError: no such folder, or predictions that cannot be read, with file and line.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        label_source: LabelSource = "unstated",
+        predictions: Path | None = None,
+        classes: Sequence[str] = (),
+        batch_size: int = 64,
+    ) -> None:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder of maps")
+        self.folder = folder
+        self.label_source = label_source
+        self.batch_size = batch_size
+        self.predictions = {} if predictions is None else read_predictions(predictions, classes)
+        self.depth = len(next(iter(self.predictions.values()), ()))
+
+    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
+        """See :class:`MapSource`."""
+        with ThreadPoolExecutor(4) as pool:
+            for start in range(0, len(examples), self.batch_size):
+                part = range(start, min(start + self.batch_size, len(examples)))
+                read = list(pool.map(lambda index: self._read(data, examples[index]), part))
+                good = [
+                    (index, *got) for index, got in zip(part, read, strict=True) if not isinstance(got, str)
+                ]
+                maps = [upsample(torch.from_numpy(map_)[None], (FRAME, FRAME)) for _, map_, _ in good]
+                ranks = torch.tensor([self._rank(examples[index]) for index, *_ in good], dtype=torch.long)
+                yield Scored(
+                    indices=[index for index, *_ in good],
+                    maps=torch.cat([*maps, torch.zeros(0, FRAME, FRAME, dtype=torch.float64)]),
+                    sizes=[size for *_, size in good],
+                    ranks=ranks if self.depth else None,
+                    chosen=torch.full((len(good),), UNKNOWN),
+                    errors=[
+                        (index, got) for index, got in zip(part, read, strict=True) if isinstance(got, str)
+                    ],
+                )
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`MapSource`."""
+        return {"maps": str(self.folder), "predictions": len(self.predictions)}
+
+    def _read(self, data: DataSet, example: Example) -> tuple[NDArray[np.float64], tuple[int, int]] | str:
+        """The map and the picture's size, or the reason why there is none."""
+        try:
+            size = example.size or _stored_size(data, example)
+            if self.depth and example.id not in self.predictions:
+                return "no line in the predictions names it"
+            return read_map(self._path(example.id)), size
+        except ImageError as error:
+            return f"{error.path}: {error.reason}"
+
+    def _path(self, id: str) -> Path:
+        whole = self.folder / f"{id}.npy"
+        bare = (self.folder / id).with_suffix(".npy")
+        if not whole.exists() and not bare.exists():
+            raise ImageError(whole, f"no such map, nor {bare.name}")
+        return whole if whole.exists() else bare
+
+    def _rank(self, example: Example) -> int:
+        ranking = self.predictions.get(example.id, ())
+        return ranking.index(example.label) if example.label in ranking else len(ranking)
+
+
+def read_map(path: Path) -> NDArray[np.float64]:
+    """A score map from a ``.npy`` file: (h, w), float64.
+
+    Raises:
+        ImageError: not readable, not one map, or with values that are not finite.
+    """
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ImageError(path, f"not a .npy file of numbers ({error})") from error
+    if not isinstance(values, np.ndarray):
+        raise ImageError(path, "an archive of arrays; a map is one .npy file")
+    if values.ndim == 3 and values.shape[0] == 1:
+        values = values[0]
+    if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiub":
+        raise ImageError(path, f"a map is (h, w) of real numbers; this is {values.dtype} {values.shape}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ImageError(path, f"{int((~np.isfinite(values)).sum())} values are NaN or infinite")
+    return np.asarray(values, np.float64)
+
+
+def read_predictions(path: Path, classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Classes of the data from the most probable down, by image id; see :class:`SavedMaps`.
+
+    Raises:
+        DataError: with file and line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read the predictions {path}: {error}") from error
+    if not rows:
+        raise DataError(f"{path}: no predictions in it")
+    names = Classes(tuple(classes)) if classes else None
+    depth = len(rows[0][1]) - 1
+    found: dict[str, tuple[int, ...]] = {}
+    for number, (id, *labels) in rows:
+        try:
+            ranking = tuple(names.index(label) if names else int(label) for label in labels)
+        except (ModelError, ValueError) as error:
+            raise DataError(f"{path}, line {number}: {error}") from error
+        if id in found:
+            raise DataError(f"{path}, line {number}: {id!r} has a line already")
+        if not depth or len(set(ranking)) != depth:
+            raise DataError(
+                f"{path}, line {number}: {len(set(ranking))} different classes, expected {depth or 1}"
+            )
+        found[id] = ranking
+    return found
+
+
+def _stored_size(data: DataSet, example: Example) -> tuple[int, int]:
+    (height, width), orientation = read_size(data.images / example.id)
+    return (width, height) if data.upright and orientation >= 5 else (height, width)
