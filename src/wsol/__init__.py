@@ -1,8 +1,9 @@
 """Weakly supervised object localization: boxes and masks from class labels alone."""
 
 from dataclasses import fields
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsol import boxes, maps, pooling, thresholds
 from wsol.errors import ImageError, ModelError, WsolError
@@ -10,6 +11,9 @@ from wsol.inference.localization import Localization
 from wsol.inference.localizer import Localizations, Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.models import ModelOptions, build
+
+if TYPE_CHECKING:
+    from wsol import metrics
 
 __version__ = version("wsol")
 
@@ -26,6 +30,7 @@ __all__ = [
     "boxes",
     "load",
     "maps",
+    "metrics",
     "pooling",
     "thresholds",
 ]
@@ -59,3 +64,10 @@ def load(name_or_checkpoint: str = "efficientnet_lite0", **options: Any) -> Loca
     return Localizer(
         build(ModelOptions(backbone=name_or_checkpoint, **chosen[0])), localizer_options, runtime
     )
+
+
+def __getattr__(name: str) -> object:
+    """``wsol.metrics`` on its first use: torchmetrics takes as long to import as all the rest."""
+    if name == "metrics":
+        return import_module("wsol.metrics")
+    raise AttributeError(f"module 'wsol' has no attribute {name!r}")

@@ -10,6 +10,7 @@ from wsol.commands import EXIT_CODES, EXIT_SKIPPED, add_options, options_of
 
 if TYPE_CHECKING:
     from wsol.data.dataset import DataSet
+    from wsol.evaluation.measure import KeptMaps
     from wsol.evaluation.options import EvaluationOptions
     from wsol.evaluation.result import Result
     from wsol.evaluation.sources import MapSource
@@ -23,8 +24,8 @@ def evaluate_parser() -> ArgumentParser:
     from wsol.models import ModelOptions
 
     parser = ArgumentParser(
-        description="Measure a model, or score maps that other code made, by the official protocol. By default "
-        "the threshold is chosen on val and applied to test; the best on test itself (the published "
+        description="Measure a model, or score maps that other code made, by the official protocol. By "
+        "default the threshold is chosen on val and applied to test; the best on test itself (the published "
         "MaxBoxAcc) is told beside it.",
         epilog=EXIT_CODES,
     )
@@ -42,6 +43,12 @@ def evaluate_parser() -> ArgumentParser:
         "--predictions", type=str | None,
         help="for --maps: a CSV file: image id, then classes from the most probable down",
     )  # fmt: skip
+    parser.add_argument(
+        "--records",
+        type=str | None,
+        help="the folder of an earlier result, to be scored by another policy, threshold or percentile "
+        "without any map",
+    )
     parser.add_argument(
         "--map", type=MapKind, default="cam", help="of the model: cam, nwc, norm or similarity"
     )
@@ -68,7 +75,7 @@ def evaluate(options: Namespace) -> int:
     data = open_data(options.data, images=options.images, metadata=options.metadata, masks=options.masks)
     output = Path(options.output or _default_output(options, data, chosen))
     check_output(output, options.overwrite)
-    source = _maps_source(options, data, chosen) if options.maps else _model_source(options, data, chosen)
+    source = _source(options, data, chosen)
     result = run(source, data, chosen, output, overwrite=options.overwrite, progress=not options.quiet)
     if not options.quiet:
         _print(result, output)
@@ -77,8 +84,20 @@ def evaluate(options: Namespace) -> int:
     return EXIT_SKIPPED if result.skipped else 0
 
 
-def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
+def _source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource | KeptMaps":
     from wsol.errors import WsolError
+    from wsol.evaluation.measure import KeptMaps
+
+    if sum(given is not None for given in (options.model, options.maps, options.records)) > 1:
+        raise WsolError("give one of a model, --maps and --records")
+    if options.predictions is not None and options.maps is None:
+        raise WsolError("--predictions go with --maps")
+    if options.records is not None:
+        return KeptMaps(Path(options.records))
+    return _maps_source(options, data, chosen) if options.maps else _model_source(options, data, chosen)
+
+
+def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
     from wsol.evaluation.labels import match_labels
     from wsol.evaluation.sources import ModelMaps
     from wsol.inference.localizer import Localizer
@@ -87,8 +106,6 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
 
     if options.model is not None:
         options.backbone = options.model
-    if options.predictions is not None:
-        raise WsolError("--predictions go with --maps; a model predicts by itself")
     localizer = Localizer(
         build(options_of(ModelOptions, options)),
         LocalizerOptions(map=options.map),
@@ -105,8 +122,6 @@ def _maps_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions
     from wsol.errors import WsolError
     from wsol.evaluation.sources import SavedMaps
 
-    if options.model is not None:
-        raise WsolError("give a model or --maps, not both")
     if chosen.class_map is not None:
         raise WsolError("--class-map is of a model's classes; --predictions are in those of the data")
     return SavedMaps(
@@ -118,18 +133,33 @@ def _maps_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions
 
 
 def _default_output(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> str:
-    name = chosen.name or (Path(options.maps).name if options.maps else options.model or options.backbone)
+    made_by = options.maps or options.records
+    name = chosen.name or (Path(made_by).name if made_by else options.model or options.backbone)
     tables = Path(options.metadata).name if options.metadata else ""
     parts = [name, data.name, tables, chosen.split]
     return "evaluations/" + "-".join(part.replace("/", "_") for part in parts if part)
 
 
 def _print(result: "Result", output: Path) -> None:
-    print(f"\n{result.data['name']} · {result.protocol}\n")
-    for score in result.scores:
-        ratios = " ".join(f"{ratio:.3f}" for ratio in score.ratios)
-        print(
-            f"{score.name:<22}{100 * score.value:6.2f} %  [{100 * score.low:.2f}, {100 * score.high:.2f}]  "
-            f"{score.policy or '':<12}{ratios}"
+    from tabulate import tabulate
+
+    from wsol.evaluation.wording import contour_words, interval, percent, policy_words, protocol_parts
+
+    rows = [
+        (
+            score.name,
+            percent(score.value),
+            interval(score),
+            contour_words(score.contours),
+            " ".join(f"{delta:g}" for delta in score.iou_thresholds),
+            policy_words(score.policy, score.selected_on),
+            " ".join(f"{ratio:.3f}" for ratio in score.ratios),
         )
-    print(f"\n{output}/report.html")
+        for score in result.scores
+    ]
+    heads = ("", "%", "95 % interval", "boxes of", "IoU ≥", "threshold", "τ")
+    print("\n" + " · ".join(protocol_parts(result, result.data["images"])))
+    print("\n" + tabulate(rows, heads, disable_numparse=True, colalign=("left", "right")))
+    if result.skipped:
+        print(f"\nWithout {len(result.skipped)} images or lines that could not be used (below).")
+    print(f"\n{output / 'report.html'}")

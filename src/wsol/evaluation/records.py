@@ -113,6 +113,9 @@ class MaskRecords(Records):
         return mask_overlaps(torch.from_numpy(self.histograms.astype(np.int64))).numpy()
 
 
+AnyRecords = BoxRecords | MaskRecords
+
+
 def measure_boxes(maps: Tensor, boxes: Sequence[NDArray[np.int64]], threads: int) -> dict[str, NDArray[Any]]:
     """The fields of :class:`BoxRecords` that come from maps.
 
@@ -143,13 +146,13 @@ def measure_masks(
     return {"histograms": pixel_histograms(maps, masks_, ignore_, step).cpu().numpy().astype(np.uint16)}
 
 
-def load_records(path: Path, truth: Literal["boxes", "masks"]) -> "BoxRecords | MaskRecords":
+def load_records(path: Path, truth: Literal["boxes", "masks"]) -> AnyRecords:
     """Read records that :meth:`Records.save` wrote.
 
     Raises:
         DataError: the file is missing, damaged or of something else. Nothing in it is executed.
     """
-    kind: type[BoxRecords | MaskRecords] = BoxRecords if truth == "boxes" else MaskRecords
+    kind: type[AnyRecords] = BoxRecords if truth == "boxes" else MaskRecords
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return kind(**{field.name: arrays[field.name] for field in fields(kind)})

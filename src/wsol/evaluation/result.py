@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wsol.component_tree import Contours
 from wsol.errors import DataError
-from wsol.evaluation.records import BoxRecords, MaskRecords, load_records
+from wsol.evaluation.records import AnyRecords, BoxRecords, load_records
 from wsol.export.files import atomic_write
 
 Policy = Literal["transferred", "fixed", "oracle"]
@@ -124,7 +124,7 @@ class Result:
     folder: Path | None = field(default=None, compare=False)
 
     @cached_property
-    def records(self) -> BoxRecords | MaskRecords:
+    def records(self) -> AnyRecords:
         """What was kept of each image of the evaluated split.
 
         Raises:
@@ -132,7 +132,7 @@ class Result:
         """
         return self.records_of(self.protocol.split)
 
-    def records_of(self, split: str) -> BoxRecords | MaskRecords:
+    def records_of(self, split: str) -> AnyRecords:
         """What was kept of each image of a split: the evaluated one, or that τ was chosen on."""
         if self.folder is None:
             raise DataError(f"the result {self.name!r} was not read from a folder: it has no records")

@@ -1,61 +1,25 @@
 """An evaluation from maps to a result: splits measured once, τ chosen as the policy says, numbers written."""
 
-import os
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from tqdm import tqdm
-
-from wsol.data.dataset import DataSet, Example, Split
+from wsol.data.dataset import DataSet, Split
 from wsol.data.known import recognise
-from wsol.data.masks import read_mask
-from wsol.errors import DataError, ImageError
+from wsol.errors import DataError
+from wsol.evaluation.measure import KeptMaps, Measured, measure
 from wsol.evaluation.options import EvaluationOptions
-from wsol.evaluation.records import BoxRecords, MaskRecords, measure_boxes, measure_masks
-from wsol.evaluation.result import RESULT_FILE, Protocol, Result
-from wsol.evaluation.scoring import AnyRecords, choose_ratios, error_shares, scores_of
-from wsol.evaluation.sources import MapSource, Scored
+from wsol.evaluation.records import BoxRecords
+from wsol.evaluation.result import RESULT_FILE, Protocol, Result, load_result
+from wsol.evaluation.scoring import choose_ratios, error_shares, scores_of
+from wsol.evaluation.sources import MapSource
 from wsol.inference.run import versions
-from wsol.maps import ivr_normalize, normalize
-from wsol.metrics import to_official_frame
-
-
-@dataclass
-class Measured:
-    """A split, measured.
-
-    Attributes:
-        split: what was measured.
-        records: of the images that could be.
-        skipped: "where: reason" of each problem of its tables and each image that could not be used.
-    """
-
-    split: Split
-    records: AnyRecords
-    skipped: list[str]
-
-    def describe(self) -> dict[str, Any]:
-        """For the result: what the numbers are of."""
-        return {
-            "split": self.split.name,
-            "images": len(self.records),
-            "skipped": len(self.skipped),
-            "classes": len(np.unique(self.records.labels)),
-            "fingerprint": self.split.fingerprint,
-        }
 
 
 def evaluate(
-    source: MapSource,
+    source: MapSource | KeptMaps,
     data: DataSet,
     options: EvaluationOptions,
     output: Path,
@@ -66,7 +30,7 @@ def evaluate(
     """Evaluate maps and write the result with its page, plots and records into a folder.
 
     Args:
-        source: of the maps.
+        source: of the maps; or what an earlier evaluation kept.
         data: with boxes or masks in the evaluated split, and in the one that τ is chosen on.
         options: the protocol.
         output: the folder; it appears whole or not at all.
@@ -85,8 +49,8 @@ def evaluate(
     protocol = options.protocol(split.truth, source.label_source)
     selection = None
     if options.policy == "transferred":
-        selection = _measure(source, data, _selection_split(data, options, split), protocol, progress)
-    measured = _measure(source, data, split, protocol, progress)
+        selection = measure(source, data, _selection_split(data, options, split), protocol, progress)
+    measured = measure(source, data, split, protocol, progress)
     splits = {each.split.name: each.split for each in (measured, selection) if each is not None}
     known, _ = recognise(splits)
     described = {"name": data.name, "format": data.format, "known": known.name if known else None}
@@ -161,91 +125,10 @@ def _selection_split(data: DataSet, options: EvaluationOptions, evaluated: Split
     return split
 
 
-def _measure(source: MapSource, data: DataSet, split: Split, protocol: Protocol, progress: bool) -> Measured:
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    skipped = [f"{split.name}: {problem}" for problem in split.problems]
-    parts: list[dict[str, NDArray[Any]]] = []
-    bar = tqdm(total=len(split.examples), unit="img", desc=split.name, disable=None if progress else True)
-    with bar, ThreadPoolExecutor(threads) as pool:
-        for scored in source.stream(data, split.examples):
-            bar.update(len(scored.indices) + len(scored.errors))
-            errors = list(scored.errors)
-            kept, truth = _read_truth(data, split, scored, errors, pool)
-            if kept:
-                parts.append(
-                    _measure_batch(
-                        scored, kept, truth, examples=split.examples, protocol=protocol, threads=threads
-                    )
-                )
-            skipped += [
-                f"{split.name}: {split.examples[index].id}: {reason} ({split.examples[index].where})"
-                for index, reason in sorted(errors)
-            ]
-    if not parts:
-        raise DataError(f"no image of the split {split.name!r} could be used; the first: {skipped[0]}")
-    fields = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    kind = BoxRecords if protocol.truth == "boxes" else MaskRecords
-    return Measured(split, kind(**fields, depth=np.array(source.depth)), skipped)
-
-
-def _read_truth(
-    data: DataSet, split: Split, scored: Scored, errors: list[tuple[int, str]], pool: ThreadPoolExecutor
-) -> tuple[list[int], list[Any]]:
-    """Places within the batch of the images with usable truth, and that truth; the others join ``errors``."""
-
-    def read(place: int) -> Any:  # noqa: ANN401 - boxes or masks
-        example, size = split.examples[scored.indices[place]], scored.sizes[place]
-        if example.size not in (None, size):
-            (height, width), (there_height, there_width) = example.size, size
-            return (
-                f"the table says {width} × {height} pixels (width × height), the picture has "
-                f"{there_width} × {there_height}: is it another picture, or turned?"
-            )
-        if split.truth == "boxes":
-            return to_official_frame(torch.tensor(example.boxes, dtype=torch.float64), size).numpy()
-        try:
-            return read_mask(data, example)
-        except ImageError as error:
-            return f"{error.path}: {error.reason}"
-
-    truth = list(pool.map(read, range(len(scored.indices))))
-    kept = [place for place, got in enumerate(truth) if not isinstance(got, str)]
-    errors += [(scored.indices[place], got) for place, got in enumerate(truth) if isinstance(got, str)]
-    return kept, [truth[place] for place in kept]
-
-
-def _measure_batch(
-    scored: Scored,
-    kept: list[int],
-    truth: list[Any],
-    *,
-    examples: Sequence[Example],
-    protocol: Protocol,
-    threads: int,
-) -> dict[str, NDArray[Any]]:
-    maps = scored.maps if len(kept) == len(scored.indices) else scored.maps[kept]
-    ivr = protocol.standard == "ivr"
-    maps = ivr_normalize(maps, protocol.percentile) if ivr else normalize(maps)
-    if protocol.truth == "boxes":
-        measured = measure_boxes(maps, truth, threads)
-    else:
-        masks, ignore = (np.stack([pair[i] for pair in truth]) for i in (0, 1))
-        measured = measure_masks(maps, masks, ignore, protocol.step)
-    mine = [examples[scored.indices[place]] for place in kept]
-    ranks = torch.full((len(scored.indices),), -1) if scored.ranks is None else scored.ranks
-    return measured | {
-        "ids": np.array([example.id for example in mine]),
-        "labels": np.array([example.label for example in mine], np.int64),
-        "ranks": ranks[kept].numpy(),
-        "chosen": scored.chosen[kept].numpy(),
-    }
-
-
 def _write(
     result: Result, data: DataSet, output: Path, measured: Measured, selection: Measured | None
 ) -> None:
     """Everything into a folder beside, which then takes the place of ``output``."""
-    from wsol.evaluation.result import load_result
     from wsol.report.evaluation import write_evaluation_report  # drawing takes a second to import
 
     fresh = output.with_name(f".{output.name}.{uuid4().hex[:8]}.tmp")

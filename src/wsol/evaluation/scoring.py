@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wsol.component_tree import Contours
 from wsol.errors import DataError
-from wsol.evaluation.records import BoxRecords, MaskRecords
+from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords
 from wsol.evaluation.result import FRAME, Protocol, Quantity, Score
 from wsol.metrics import (
     ERROR_TYPES,
@@ -24,7 +24,6 @@ from wsol.metrics import (
     thresholds,
 )
 
-AnyRecords = BoxRecords | MaskRecords
 Ratios = dict[tuple[Contours, float], float]
 """τ for contours and δ."""
 

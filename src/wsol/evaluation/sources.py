@@ -114,6 +114,7 @@ class ModelMaps:
             "precision": self.localizer.runtime.precision,
             "classes": len(model.classes.names),
             "label_match": self.labels.note,
+            "asked": None if self.labels.asked is None else model.classes.names[self.labels.asked],
         }
 
 

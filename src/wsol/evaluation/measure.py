@@ -1,0 +1,177 @@
+"""A split measured: maps against truth, once; or what an earlier evaluation kept of it."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from wsol.data.dataset import DataSet, Example, Split
+from wsol.data.masks import read_mask
+from wsol.errors import DataError, ImageError
+from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords, measure_boxes, measure_masks
+from wsol.evaluation.result import LabelSource, Protocol, load_result
+from wsol.evaluation.sources import MapSource, Scored
+from wsol.maps import ivr_normalize, normalize
+from wsol.metrics import to_official_frame
+
+
+@dataclass
+class Measured:
+    """A split, measured.
+
+    Attributes:
+        split: what was measured.
+        records: of the images that could be.
+        skipped: "where: reason" of each problem of its tables and each image that could not be used.
+    """
+
+    split: Split
+    records: AnyRecords
+    skipped: list[str]
+
+    def describe(self) -> dict[str, Any]:
+        """For the result: what the numbers are of."""
+        return {
+            "split": self.split.name,
+            "images": len(self.records),
+            "skipped": len(self.skipped),
+            "classes": len(np.unique(self.records.labels)),
+            "fingerprint": self.split.fingerprint,
+        }
+
+
+class KeptMaps:
+    """What an earlier evaluation kept, to be scored under another policy or standard without any map.
+
+    Args:
+        folder: the result.
+
+    Raises:
+        DataError: there is no result.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.result = load_result(folder)
+        self.label_source: LabelSource = self.result.protocol.label_source
+
+    def measure(self, split: Split, protocol: Protocol) -> Measured:
+        """The records of a split.
+
+        Raises:
+            DataError: they were not kept, are of other data, or depend on what has changed.
+        """
+        before, data = self.result.protocol, self.result.data
+        told = [about for about in (data, data["selection"]) if about and about["split"] == split.name]
+        if not told:
+            raise DataError(f"{self.result.folder} kept nothing of the split {split.name!r}")
+        if told[0]["fingerprint"] != split.fingerprint:
+            raise DataError(f"{self.result.folder}: the split {split.name!r} is another now; evaluate anew")
+        ivr = (before.standard, before.percentile), (protocol.standard, protocol.percentile)
+        if "ivr" in (before.standard, protocol.standard) and ivr[0] != ivr[1]:
+            raise DataError("ivr changes the maps themselves: evaluate anew")
+        if before.truth == "masks" and before.step != protocol.step:
+            raise DataError(
+                f"the histograms kept have steps of {before.step}, not {protocol.step}; evaluate anew"
+            )
+        skipped = [line for line in self.result.skipped if line.startswith(f"{split.name}: ")]
+        return Measured(split, self.result.records_of(split.name), skipped)
+
+    def describe(self) -> dict[str, Any]:
+        """What the maps were made by."""
+        return self.result.model
+
+
+def measure(
+    source: MapSource | KeptMaps, data: DataSet, split: Split, protocol: Protocol, progress: bool
+) -> Measured:
+    """Measure every image of a split.
+
+    Raises:
+        DataError: none could be used.
+    """
+    if isinstance(source, KeptMaps):
+        return source.measure(split, protocol)
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    skipped = [f"{split.name}: {problem}" for problem in split.problems]
+    parts: list[dict[str, NDArray[Any]]] = []
+    bar = tqdm(total=len(split.examples), unit="img", desc=split.name, disable=None if progress else True)
+    with bar, ThreadPoolExecutor(threads) as pool:
+        for scored in source.stream(data, split.examples):
+            bar.update(len(scored.indices) + len(scored.errors))
+            errors = list(scored.errors)
+            kept, truth = _read_truth(data, split, scored, errors, pool)
+            if kept:
+                parts.append(
+                    _measure_batch(
+                        scored, kept, truth, examples=split.examples, protocol=protocol, threads=threads
+                    )
+                )
+            skipped += [
+                f"{split.name}: {split.examples[index].id}: {reason} ({split.examples[index].where})"
+                for index, reason in sorted(errors)
+            ]
+    if not parts:
+        raise DataError(f"no image of the split {split.name!r} could be used; the first: {skipped[0]}")
+    fields = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    kind = BoxRecords if protocol.truth == "boxes" else MaskRecords
+    return Measured(split, kind(**fields, depth=np.array(source.depth)), skipped)
+
+
+def _read_truth(
+    data: DataSet, split: Split, scored: Scored, errors: list[tuple[int, str]], pool: ThreadPoolExecutor
+) -> tuple[list[int], list[Any]]:
+    """Places within the batch of the images with usable truth, and that truth; the others join ``errors``."""
+
+    def read(place: int) -> Any:  # noqa: ANN401 - boxes or masks
+        example, size = split.examples[scored.indices[place]], scored.sizes[place]
+        if example.size not in (None, size):
+            (height, width), (there_height, there_width) = example.size, size
+            return (
+                f"the table says {width} × {height} pixels (width × height), the picture has "
+                f"{there_width} × {there_height}: is it another picture, or turned?"
+            )
+        if split.truth == "boxes":
+            return to_official_frame(torch.tensor(example.boxes, dtype=torch.float64), size).numpy()
+        try:
+            return read_mask(data, example)
+        except ImageError as error:
+            return f"{error.path}: {error.reason}"
+
+    truth = list(pool.map(read, range(len(scored.indices))))
+    kept = [place for place, got in enumerate(truth) if not isinstance(got, str)]
+    errors += [(scored.indices[place], got) for place, got in enumerate(truth) if isinstance(got, str)]
+    return kept, [truth[place] for place in kept]
+
+
+def _measure_batch(
+    scored: Scored,
+    kept: list[int],
+    truth: list[Any],
+    *,
+    examples: Sequence[Example],
+    protocol: Protocol,
+    threads: int,
+) -> dict[str, NDArray[Any]]:
+    maps = scored.maps if len(kept) == len(scored.indices) else scored.maps[kept]
+    ivr = protocol.standard == "ivr"
+    maps = ivr_normalize(maps, protocol.percentile) if ivr else normalize(maps)
+    if protocol.truth == "boxes":
+        measured = measure_boxes(maps, truth, threads)
+    else:
+        masks, ignore = (np.stack([pair[i] for pair in truth]) for i in (0, 1))
+        measured = measure_masks(maps, masks, ignore, protocol.step)
+    mine = [examples[scored.indices[place]] for place in kept]
+    ranks = torch.full((len(scored.indices),), -1) if scored.ranks is None else scored.ranks
+    return measured | {
+        "ids": np.array([example.id for example in mine]),
+        "labels": np.array([example.label for example in mine], np.int64),
+        "ranks": ranks[kept].numpy(),
+        "chosen": scored.chosen[kept].numpy(),
+    }
