@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from jsonargparse import ArgumentParser, Namespace
 
 from wsol.commands import EXIT_INTERRUPTED
+from wsol.commands.compare import compare, compare_parser
 from wsol.commands.data import add_data_commands, data, data_parser
 from wsol.commands.evaluate import evaluate, evaluate_parser
 from wsol.commands.localize import demo, demo_parser, localize, localize_parser
@@ -55,6 +56,7 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand(
         "evaluate", evaluate_parser(), help="measure a model or saved maps by the protocol"
     )
+    commands.add_subcommand("compare", compare_parser(), help="one table of several results, tested in pairs")
     about_data = data_parser()
     commands.add_subcommand("data", about_data, help="check, find or convert a data set")
     add_data_commands(about_data)  # jsonargparse takes commands level by level
@@ -65,5 +67,6 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "demo": demo,
     "localize": localize,
     "evaluate": evaluate,
+    "compare": compare,
     "data": data,
 }

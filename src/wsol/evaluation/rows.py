@@ -1,0 +1,123 @@
+"""Which results are one row of a table, the same method with several seeds, and what the row is called."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from wsol.evaluation import wording
+from wsol.evaluation.result import Result, load_result
+
+PROVENANCE = frozenset(("seed", "weights", "checkpoint", "maps", "predictions", "label_match", "classes"))
+"""What of a model differs between seeds, or data sets, of the same method."""
+
+
+def load_results(paths: Sequence[str | Path]) -> tuple[list[Result], list[str]]:
+    """Read results, each once.
+
+    Returns:
+        The results in order, and a note for each that is named twice.
+
+    Raises:
+        DataError: a path is no result; the message names it.
+    """
+    results: dict[Path, Result] = {}
+    notes = []
+    for path in paths:
+        result = load_result(path)
+        place = (result.folder or Path(path)).resolve()
+        if place in results:
+            notes.append(f"{path} is named twice; it counts once")
+        results.setdefault(place, result)
+    return list(results.values()), notes
+
+
+def without_duplicates(results: Sequence[Result]) -> tuple[list[Result], list[str]]:
+    """Results that say the same in other folders count once."""
+    kept: list[Result] = []
+    notes = []
+    for result in results:
+        first = next((each for each in kept if _same(each, result)), None)
+        if first is None:
+            kept.append(result)
+        else:
+            notes.append(f"{result.folder} says the same as {first.folder}; it counts once")
+    return kept, notes
+
+
+def _same(one: Result, other: Result) -> bool:
+    keys = ("name", "seed", "model", "data", "protocol", "scores")
+    return all(getattr(one, key) == getattr(other, key) for key in keys)
+
+
+def row_labels(results: Sequence[Result]) -> tuple[list[str], list[str]]:
+    """The row of each result: name and backbone, and of what else differs between rows called the same.
+
+    Results with the same settings and seed are different runs: they get rows of their own, and a note.
+    """
+    plain = [_plain_label(result) for result in results]
+    settings = [_settings(result) for result in results]
+    labels: list[str] = []
+    notes = []
+    for place, (result, name, mine) in enumerate(zip(results, plain, settings, strict=True)):
+        alike = [other for label, other in zip(plain, settings, strict=True) if label == name]
+        extra = [f"{key}={value}" for key, value in mine.items() if any(o.get(key) != value for o in alike)]
+        base = label = " · ".join([name, *extra])
+        run = 1
+        while any(_disagree(result, other) for other in _under(label, labels, results[:place])):
+            run += 1
+            label = f"{base} · run {run}"
+        if run > 1:
+            notes.append(
+                f"{label} ({result.folder}) has the name, settings and seed of another: not averaged."
+            )
+        labels.append(label)
+    return labels, notes
+
+
+def _under(label: str, labels: Sequence[str], results: Sequence[Result]) -> list[Result]:
+    return [result for result, each in zip(results, labels, strict=True) if each == label]
+
+
+def _disagree(one: Result, other: Result) -> bool:
+    """Whether two results of one seed have different values of the same number: they are different runs."""
+    first, second = _values(one), _values(other)
+    return one.seed == other.seed and any(first[key] != second[key] for key in first.keys() & second.keys())
+
+
+def _values(result: Result) -> dict[tuple[object, ...], float]:
+    """The numbers by all that tells them apart."""
+    name = wording.data_name(result)
+    return {(name, s.name, *wording.aspects(result, s).items()): s.value for s in result.scores}
+
+
+def _plain_label(result: Result) -> str:
+    backbone = result.model.get("backbone")
+    return result.name if backbone in (None, result.name) else f"{result.name} · {backbone}"
+
+
+def full_label(result: Result, label: str) -> str:
+    """One result of a row."""
+    return label if result.seed is None else f"{label} · seed {result.seed}"
+
+
+def _settings(result: Result) -> dict[str, str]:
+    """Of the model, without what differs between seeds."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for key, value in result.model.items()
+        if key not in PROVENANCE
+    }
+
+
+def headline_aspects(result: Result) -> dict[str, str]:
+    """Aspects of the headline number."""
+    return wording.aspects(result, next(score for score in result.scores if score.ratios))
+
+
+def skip_notes(results: Sequence[Result], labels: Sequence[str]) -> list[str]:
+    """Results that leave images out, so that their numbers are of fewer images than others'."""
+    return [
+        f"{full_label(result, label)} leaves {result.data['skipped']} images of {result.protocol.split} out."
+        for result, label in zip(results, labels, strict=True)
+        if result.data.get("skipped")
+    ]

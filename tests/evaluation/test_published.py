@@ -1,0 +1,61 @@
+"""The packaged numbers of the literature."""
+
+from collections import Counter
+
+import pytest
+
+from wsol.errors import DataError
+from wsol.evaluation.published import published
+from wsol.evaluation.wording import METRICS
+
+EVERYTHING = ("cub", "imagenet", "openimages")
+
+
+def value(method: str, backbone: str, data: str, metric: str) -> str:
+    (found,) = [
+        number.value
+        for number in published([data])
+        if (number.method, number.backbone, number.metric) == (method, backbone, metric)
+    ]
+    return found
+
+
+def test_numbers_of_the_tables() -> None:
+    assert value("CAM", "VGG16", "imagenet", "MaxBoxAccV2") == "60.0"
+    assert value("ACoL", "ResNet50", "cub", "MaxBoxAccV2") == "66.4"
+    assert value("SPG", "InceptionV3", "openimages", "PxAP") == "62.3"
+    assert value("CutMix", "ResNet50", "openimages", "PxAP") == "57.7"
+    assert value("Bridging the Gap", "ResNet50", "cub", "Top-5 Loc") == "86.68"
+    assert value("Bridging the Gap", "VGG16", "imagenet", "GT-known Loc") == "68.92"
+    assert value("Rethinking CAM", "MobileNetV1", "imagenet", "Top-1 Loc") == "44.78"
+    assert value("TriLite", "", "imagenet", "GT-known Loc") == "77.9"
+    assert value("F-CAM", "", "openimages", "PxAP") == "72.1"
+
+
+def test_the_table_of_the_protocol_is_complete() -> None:
+    official = [number for number in published(EVERYTHING) if number.source == "Choe et al. 2020"]
+    counts = Counter((number.data, number.metric) for number in official)
+    assert counts == {
+        ("imagenet", "MaxBoxAccV2"): 18,
+        ("cub", "MaxBoxAccV2"): 18,
+        ("openimages", "PxAP"): 18,
+    }
+    assert {number.protocol for number in official} == {"official"}
+
+
+def test_every_number_is_well_formed_and_there_once() -> None:
+    numbers = published(EVERYTHING)
+    keys = Counter((n.method, n.backbone, n.data, n.metric) for n in numbers)
+    assert set(keys.values()) == {1}
+    for number in numbers:
+        assert 0 < float(number.value) < 100
+        assert number.metric in METRICS
+        assert number.protocol in ("official", "own")
+        assert number.source
+
+
+def test_only_the_data_sets_asked_for() -> None:
+    assert {number.data for number in published(["cub"])} == {"cub"}
+    assert published([]) == ()
+    with pytest.raises(DataError, match="'butterflies'"):
+        published(["butterflies"])
