@@ -42,9 +42,20 @@ def test_rows_are_methods_and_columns_numbers_with_their_protocol(write: Write) 
     oracle = [key[2].startswith("oracle") for key in shown.table.columns]
     assert oracle == sorted(oracle)  # the oracle's last
     (note,) = [note for note in shown.notes if note.startswith("(1)")]
-    for words in ("τ chosen on val (transferred)", "map of the true class", "MaS", "steps of 0.001", "test",
-                  "largest contour", "IoU ≥ 0.5", "true boxes", "data 0123abcd0123"):  # fmt: skip
+    for words in ("τ chosen on val (transferred)", "largest contour", "IoU ≥ 0.5", "steps of 0.001"):
         assert words in note
+    for words in ("test", "data 0123abcd0123"):  # of all, so said once
+        assert words in shown.notes[0]
+    assert "map of the true class" in note and "true boxes" in note  # Top-1 Cls has neither
+
+
+def test_what_tau_is_a_share_of_belongs_to_the_method(write: Write) -> None:
+    percentile = write("two", quality=0.9, protocol={"standard": "percentile", "percentile": 90.0})
+    shown = compare([write("one", quality=0.7), percentile])
+    assert list(shown.table.index) == ["CAM · resnet50", "CAM · resnet50 · PaS 90"]
+    assert not column(shown, "GT-known Loc", "τ from val (1)").str.contains("–").any()
+    assert any("MaS" in note for note in shown.notes)
+    assert shown.tests is not None and set(shown.tests.index) == {"CAM · resnet50 · PaS 90"}
 
 
 def test_seeds_are_averaged_and_named(write: Write) -> None:
@@ -99,7 +110,6 @@ def test_duplicates_count_once_and_are_told(write: Write, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"protocol": {"standard": "percentile", "percentile": 90.0}}, "90th percentile (PaS)"),
         ({"protocol": {"step": 0.01}}, "steps of 0.01"),
         ({"data": {"fingerprint": "sha256:ffffffffffffffff"}}, "data ffffffffffff"),
         ({"data": {"selection": {"fingerprint": "sha256:eeeeeeeeeeeeeeee"}}}, "val data eeeeeeeeeeee"),
@@ -170,19 +180,12 @@ def test_published_numbers_are_marked_and_share_only_the_official_column(write: 
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"label_source": "predicted"}, {"protocol": {"standard": "percentile", "percentile": 90.0}},
-     {"protocol": {"standard": "ivr", "percentile": 90.0}}],
-)  # fmt: skip
-@pytest.mark.parametrize(
     ("truth", "known", "metric"), [("boxes", "cub", "MaxBoxAccV2"), ("masks", "openimages", "PxAP")]
 )
-def test_published_numbers_keep_away_from_other_protocols(
-    write: Write, change: dict[str, object], truth: str, known: str, metric: str
+def test_published_numbers_keep_away_from_other_label_sources(
+    write: Write, truth: str, known: str, metric: str
 ) -> None:
-    if truth == "masks" and "percentile" in str(change) and "ivr" not in str(change):
-        return  # PxAP has no threshold: PaS changes nothing
-    shown = compare([write("one", data={"known": known}, truth=truth, **change)])
+    shown = compare([write("one", data={"known": known}, truth=truth, label_source="predicted")])
     ours = [key for key in shown.table.columns if key[1] == metric and "published" not in key[2]]
     assert len(ours) == 1
     assert not shown.table[ours[0]].str.contains("†").any()

@@ -178,8 +178,6 @@ def _official(column: Column, number: Published) -> bool:
         and column.metric == number.metric
         and aspects.get("split") == "test"
         and aspects.get("label source") == wording.LABELS["true"]
-        and (column.metric == "PxAP" or aspects.get("standard") == wording.MAXIMUM)
-        and "IVR" not in aspects.get("standard", "")
     )
 
 
@@ -194,10 +192,14 @@ def _frame(table: _Table, intervals: bool) -> tuple["pd.DataFrame", list[str]]:
     frame = pd.DataFrame(
         cells, index=pd.Index(table.rows), columns=pd.MultiIndex.from_tuples(headers), dtype=str
     )
-    legend = ["All numbers in %."]
+    shared = [aspect for aspect in keys[0] if all(aspect in key for key in keys)]
+    legend = [f"All numbers in %; {'; '.join(words for _, words in shared)}."]
     legend += [
-        f"({place}) {'; '.join(words for _, words in key)}." for place, key in enumerate(keys, start=1)
+        f"({place}) {'; '.join(aspect[1] for aspect in key if aspect not in shared)}."
+        for place, key in enumerate(keys, start=1)
+        if len(keys) > 1
     ]
+    legend.append("τ is a share of the map's maximum (MaS) where the row does not say otherwise.")
     if table.published:
         legend.append(f"{MARK} {NOTE}")
     return frame, legend

@@ -50,7 +50,7 @@ def _same(one: Result, other: Result) -> bool:
 
 
 def row_labels(results: Sequence[Result]) -> tuple[list[str], list[str]]:
-    """The row of each result: name and backbone, and of what else differs between rows called the same.
+    """The row of each result: name, backbone, PaS or IVR, and what else differs between rows called the same.
 
     Results with the same settings and seed are different runs: they get rows of their own, and a note.
     """
@@ -92,7 +92,10 @@ def _values(result: Result) -> dict[tuple[object, ...], float]:
 
 def _plain_label(result: Result) -> str:
     backbone = result.model.get("backbone")
-    return result.name if backbone in (None, result.name) else f"{result.name} · {backbone}"
+    name = result.name if backbone in (None, result.name) else f"{result.name} · {backbone}"
+    return (
+        name if result.protocol.standard == "max" else f"{name} · {wording.short_standard(result.protocol)}"
+    )
 
 
 def full_label(result: Result, label: str) -> str:

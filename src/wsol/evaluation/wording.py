@@ -15,8 +15,6 @@ LABELS = {
 
 CONTOURS = {"largest": "largest contour", "all": "all contours"}
 
-MAXIMUM = "τ of the map's maximum (MaS)"
-
 STANDARDS = {"max": "MaS", "percentile": "PaS", "ivr": "IVR"}
 
 METRICS = {
@@ -86,16 +84,6 @@ def brief_policy(quantity: Quantity) -> str:
     }[quantity.policy]
 
 
-def standard_words(protocol: Protocol) -> str:
-    """What τ is a share of."""
-    percentile = f"{protocol.percentile:g}th percentile"
-    return {
-        "max": MAXIMUM,
-        "percentile": f"τ of the map's {percentile} (PaS)",
-        "ivr": f"map divided by its {percentile} before MaS (IVR)",
-    }[protocol.standard]
-
-
 def short_standard(protocol: Protocol) -> str:
     """MaS, PaS 90 or IVR 90."""
     name = STANDARDS[protocol.standard]
@@ -116,9 +104,10 @@ def protocol_parts(result: Result, images: int) -> list[str]:
 
 
 def aspects(result: Result, quantity: Quantity) -> dict[str, str]:
-    """All that a number depends on besides the model, in a few words each; different words, different thing.
+    """All that a number depends on besides the method, in a few words each; different words, different thing.
 
-    Numbers are comparable exactly if these are equal.
+    Numbers are comparable exactly if these are equal. What τ is a share of belongs to the method, as the
+    map does: MaS and PaS are two rows of one column.
     """
     protocol, data = result.protocol, result.data
     found = {"data": f"data {_short(data)}", "split": protocol.split}
@@ -129,8 +118,6 @@ def aspects(result: Result, quantity: Quantity) -> dict[str, str]:
     if quantity.policy == "transferred":
         found["selection"] = f"{quantity.selected_on} data {_short(data.get('selection') or {})}"
     found["label source"] = LABELS[protocol.label_source]
-    if quantity.policy is not None or protocol.standard == "ivr":
-        found["standard"] = standard_words(protocol)
     if quantity.policy != "fixed":
         found["step"] = f"steps of {protocol.step:g}"
     found["truth"] = f"true {protocol.truth}"
