@@ -111,7 +111,11 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
         LocalizerOptions(map=options.map),
         options_of(RuntimeOptions, options),
     )
-    count = len(data.classes) or 1 + max(example.label for example in data.split(chosen.split).examples)
+    splits = {chosen.split} | (
+        {chosen.select_on} & {*data.tables} if chosen.policy == "transferred" else set()
+    )
+    labels_of = (example.label for name in splits for example in data.split(name).examples)
+    count = len(data.classes) or 1 + max(labels_of)
     labels = match_labels(data.classes, count, localizer.model.classes, chosen)
     if chosen.label_source is None and not options.quiet:
         print(f"Maps are of the {labels.source} class ({labels.note}).", file=sys.stderr)

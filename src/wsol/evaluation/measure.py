@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from wsol.data.dataset import DataSet, Example, Split
 from wsol.data.masks import read_mask
+from wsol.data.records import SLACK, box_fault
 from wsol.errors import DataError, ImageError
 from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords, measure_boxes, measure_masks
 from wsol.evaluation.result import LabelSource, Protocol, load_result
@@ -120,6 +121,8 @@ def measure(
     if not parts:
         raise DataError(f"no image of the split {split.name!r} could be used; the first: {skipped[0]}")
     fields = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if protocol.truth == "masks" and not fields["histograms"][:, 1].any():
+        raise DataError(f"no pixel of an object in the masks of the split {split.name!r}: nothing to find")
     kind = BoxRecords if protocol.truth == "boxes" else MaskRecords
     return Measured(split, kind(**fields, depth=np.array(source.depth)), skipped)
 
@@ -138,7 +141,7 @@ def _read_truth(
                 f"{there_width} × {there_height}: is it another picture, or turned?"
             )
         if split.truth == "boxes":
-            return to_official_frame(torch.tensor(example.boxes, dtype=torch.float64), size).numpy()
+            return _read_boxes(example, size)
         try:
             return read_mask(data, example)
         except ImageError as error:
@@ -148,6 +151,16 @@ def _read_truth(
     kept = [place for place, got in enumerate(truth) if not isinstance(got, str)]
     errors += [(scored.indices[place], got) for place, got in enumerate(truth) if isinstance(got, str)]
     return kept, [truth[place] for place in kept]
+
+
+def _read_boxes(example: Example, size: tuple[int, int]) -> NDArray[np.int64] | str:
+    """True boxes in the official frame, or why they cannot be used: tables may not tell the size."""
+    for box in example.boxes:
+        fault = box_fault(box, size)
+        if fault and (fault[1] or min(box) < -SLACK):  # one that only ends too late is taken as it is
+            return fault[0].removesuffix("; it is kept as it is")
+    corners = torch.tensor(example.boxes, dtype=torch.float64).clamp(min=0)
+    return np.asarray(to_official_frame(corners, size).numpy())
 
 
 def _measure_batch(

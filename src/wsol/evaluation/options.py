@@ -72,7 +72,16 @@ class EvaluationOptions:
             raise ValueError(f"resamples must be at least 1, got {self.resamples}")
 
     def protocol(self, truth: Literal["boxes", "masks"], label_source: str) -> Protocol:
-        """The protocol that these options stand for."""
+        """The protocol that these options stand for.
+
+        Raises:
+            ValueError: masks do not go with the threshold ``percentile``, nor with a ratio between two steps:
+                what is kept of them is counts of pixels by bins of that width.
+        """
+        if truth == "masks" and self.threshold == "percentile":
+            raise ValueError("threshold 'percentile' is for boxes; against masks τ is the map's own value")
+        if truth == "masks" and self.ratio is not None and not _on_edge(self.ratio, self.step):
+            raise ValueError(f"ratio must be a multiple of step, {self.step}, for masks; got {self.ratio}")
         selected_on = {"transferred": self.select_on, "oracle": self.split, "fixed": None}[self.policy]
         percentile = 90.0 if self.percentile is None else float(self.percentile)
         return Protocol(
@@ -85,3 +94,7 @@ class EvaluationOptions:
             percentile=100.0 if self.threshold == "max" else percentile,
             step=self.step,
         )
+
+
+def _on_edge(ratio: float, step: float) -> bool:
+    return abs(ratio / step - round(ratio / step)) < 1e-6

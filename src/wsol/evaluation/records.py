@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -154,7 +153,13 @@ def load_records(path: Path, truth: Literal["boxes", "masks"]) -> AnyRecords:
     """
     kind: type[AnyRecords] = BoxRecords if truth == "boxes" else MaskRecords
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return kind(**{field.name: arrays[field.name] for field in fields(kind)})
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = kind(**{field.name: arrays[field.name] for field in fields(kind)})
+    except Exception as error:  # of a damaged archive anything is raised
         raise DataError(f"{path}: not the records of an evaluation ({error})") from error
+    each = [field.name for field in fields(kind) if field.name not in ("depth", "truth")]
+    if len({np.shape(getattr(found, name))[:1] for name in each}) != 1 or found.histograms.ndim != (
+        2 if truth == "boxes" else 3
+    ):
+        raise DataError(f"{path}: not the records of an evaluation against {truth}")
+    return found

@@ -165,7 +165,9 @@ class Result:
         """Write ``result.json``."""
         values = {key: value for key, value in asdict(self).items() if key != "folder"}
         with atomic_write(folder / RESULT_FILE) as temporary:
-            temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            # a name on disk may hold bytes that are no UTF-8: as \\udc80 it is read back as it was
+            text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def load_result(path: str | Path) -> Result:
@@ -185,7 +187,7 @@ def load_result(path: str | Path) -> Result:
         protocol = Protocol(**values.pop("protocol"))
         skipped = tuple(values.pop("skipped"))
         result = Result(**values, scores=scores, protocol=protocol, skipped=skipped, folder=file.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: not the result of wsol evaluate ({error})") from error
     if protocol.policy not in get_args(Policy) or protocol.truth not in ("boxes", "masks"):
         raise DataError(f"{file}: of an unknown protocol ({protocol})")

@@ -131,7 +131,9 @@ def _write(
     """Everything into a folder beside, which then takes the place of ``output``."""
     from wsol.report.evaluation import write_evaluation_report  # drawing takes a second to import
 
+    output = output.resolve()  # "." has no name to put another beside
     fresh = output.with_name(f".{output.name}.{uuid4().hex[:8]}.tmp")
+    old = fresh.with_suffix(".old")
     try:
         fresh.mkdir(parents=True)
         measured.records.save(fresh / f"{measured.split.name}.npz")
@@ -140,7 +142,10 @@ def _write(
         result.save(fresh)
         write_evaluation_report(load_result(fresh), data, fresh)
         if output.exists():
-            shutil.rmtree(output)
+            output.rename(old)
         fresh.rename(output)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not output.exists():
+            old.rename(output)
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)

@@ -91,9 +91,9 @@ def measure_of(quantity: Quantity, records: AnyRecords, protocol: Protocol) -> M
     if isinstance(records, MaskRecords):
         if quantity.name == "PxAP":
             return pixel_measure(records.histograms)
-        overlaps = records.overlaps()[:, : len(thresholds(protocol.step))]
+        overlaps = records.overlaps()
         if quantity.policy == "oracle":
-            return _best_mean(overlaps)
+            return _best_mean(overlaps[:, : len(thresholds(protocol.step))])
         return mean_measure(overlaps[:, round(quantity.ratios[0] / protocol.step)])
     if quantity.contours is None:
         raise DataError(f"records of boxes do not give {quantity.name}")

@@ -188,6 +188,8 @@ class SavedMaps:
             return read_map(self._path(example.id)), size
         except ImageError as error:
             return f"{error.path}: {error.reason}"
+        except OSError as error:  # a name that is too long, a folder that must not be read
+            return str(error)
 
     def _path(self, id: str) -> Path:
         whole = self.folder / f"{id}.npy"
@@ -208,8 +210,11 @@ def read_map(path: Path) -> NDArray[np.float64]:
         ImageError: not readable, not one map, or with values that are not finite.
     """
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:  # np.load leaves it open if an archive is damaged
+            values = np.load(file, allow_pickle=False)
+    except MemoryError as error:
+        raise ImageError(path, "its header tells of more numbers than fit into memory") from error
+    except Exception as error:  # headers are Python text, archives are zip: damaged ones raise anything
         raise ImageError(path, f"not a .npy file of numbers ({error})") from error
     if not isinstance(values, np.ndarray):
         raise ImageError(path, "an archive of arrays; a map is one .npy file")
@@ -217,9 +222,11 @@ def read_map(path: Path) -> NDArray[np.float64]:
         values = values[0]
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "fiub":
         raise ImageError(path, f"a map is (h, w) of real numbers; this is {values.dtype} {values.shape}")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageError(path, f"{int((~np.isfinite(values)).sum())} values are NaN or infinite")
-    return np.asarray(values, np.float64)
+    with np.errstate(over="ignore"):  # of a wider type
+        numbers = np.asarray(values, np.float64)
+    if not np.isfinite(numbers).all():
+        raise ImageError(path, f"{int((~np.isfinite(numbers)).sum())} values are NaN or infinite")
+    return numbers
 
 
 def read_predictions(path: Path, classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -245,9 +252,9 @@ def read_predictions(path: Path, classes: Sequence[str]) -> dict[str, tuple[int,
             raise DataError(f"{path}, line {number}: {error}") from error
         if id in found:
             raise DataError(f"{path}, line {number}: {id!r} has a line already")
-        if not depth or len(set(ranking)) != depth:
+        if not depth or not len(set(ranking)) == len(ranking) == depth or min(ranking) < 0:
             raise DataError(
-                f"{path}, line {number}: {len(set(ranking))} different classes, expected {depth or 1}"
+                f"{path}, line {number}: expected {depth or 1} different classes, got {','.join(labels)!r}"
             )
         found[id] = ranking
     return found
