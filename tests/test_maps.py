@@ -159,3 +159,9 @@ def test_half_precision_is_lifted_where_it_would_overflow() -> None:
     norm, similarity = decompose(features, torch.ones(2, 3, dtype=torch.float16), torch.tensor([0]))
     assert norm.count_nonzero() == 0  # a constant norm
     torch.testing.assert_close(similarity, torch.ones(1, 4, 4))
+
+
+def test_a_map_of_the_size_asked_for_keeps_every_bit() -> None:
+    levels = torch.arange(256, dtype=torch.float64).flip(0).view(1, 16, 16) / 255  # its corner is not 0
+    assert torch.equal(upsample(levels, (16, 16)), levels)
+    assert torch.equal((255 * normalize(levels)).long().flatten(), torch.arange(255, -1, -1))

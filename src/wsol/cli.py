@@ -9,7 +9,7 @@ from io import TextIOWrapper
 
 from jsonargparse import ArgumentParser, Namespace
 
-from wsol.commands import EXIT_INTERRUPTED
+from wsol.commands import EXIT_INTERRUPTED, EXIT_USAGE
 from wsol.commands.compare import compare, compare_parser
 from wsol.commands.data import add_data_commands, data, data_parser
 from wsol.commands.evaluate import evaluate, evaluate_parser
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    from wsol.errors import WsolError
+    from wsol.errors import UsageError, WsolError
 
     try:
         return _COMMANDS[command](options[command])
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("WSOL_TRACEBACK"):
             raise
         print(f"wsol {command}: {error}", file=sys.stderr)
-        return 1
+        return EXIT_USAGE if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print(f"wsol {command}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

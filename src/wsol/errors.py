@@ -7,6 +7,10 @@ class WsolError(Exception):
     """Base of the errors raised on purpose: the message says what was wrong, where, and what to do."""
 
 
+class UsageError(WsolError):
+    """Options that do not go together, or are out of their range."""
+
+
 class ModelError(WsolError):
     """A model, checkpoint or class list that cannot be used."""
 

@@ -95,19 +95,25 @@ def _greatest(
 
 
 @njit(cache=True, nogil=True)
+def _pixels(frame: tuple[int, int]) -> tuple[NDArray[np.uint64], Words, NDArray[np.uint8], Words]:
+    """Steps to each place in ``_RING``; of each pixel its column, what is in around it, and a label."""
+    height, width = frame
+    steps = np.array([dy * width + dx for dy, dx in _RING]).astype(np.uint64)
+    column = np.empty(height * width, np.uint32)
+    for y in range(height):
+        column[y * width : (y + 1) * width] = np.arange(width)
+    return steps, column, np.zeros(height * width, np.uint8), np.empty(height * width, np.uint32)
+
+
+@njit(cache=True, nogil=True)
 def follow_largest(order: Words, start: Ints, frame: tuple[int, int], table: Words, boxes: Shorts) -> None:
     """Boxes (256, 4) of the largest contour at each T, of pixels ordered by levels without holes.
 
     A component's key is its doubled area above the place of its first pixel, so that the greatest key is
     the contour that OpenCV names: the largest, and among equal ones that whose first pixel comes last.
     """
-    height, width = frame
-    size, pitch = height * width, np.uint64(width)
-    steps = np.array([dy * width + dx for dy, dx in _RING]).astype(np.uint64)
-    column = np.empty(size, np.uint32)
-    for y in range(height):
-        column[y * width : (y + 1) * width] = np.arange(width)
-    inside, label = np.zeros(size, np.uint8), np.empty(size, np.uint32)
+    size, pitch = frame[0] * frame[1], np.uint64(frame[1])
+    steps, column, inside, label = _pixels(frame)
     parent, key = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint64)  # of components, from 1
     left, right, last = (
         np.empty(size // 2, np.uint32),
@@ -200,13 +206,8 @@ def follow_all(
     A component stands from the level at which a pixel last joined it to that at which the next one does,
     or to ``end`` of its pixels, where it is gone. Returns whether one ever closed around a hole.
     """
-    height, width = frame
-    size, pitch = height * width, np.uint64(width)
-    steps = np.array([dy * width + dx for dy, dx in _RING]).astype(np.uint64)
-    column = np.empty(size, np.uint32)
-    for y in range(height):
-        column[y * width : (y + 1) * width] = np.arange(width)
-    inside, label = np.zeros(size, np.uint8), np.empty(size, np.uint32)
+    (height, width), size, pitch = frame, frame[0] * frame[1], np.uint64(frame[1])
+    steps, column, inside, label = _pixels(frame)
     parent, touched = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint32)
     left, right = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint32)
     first, last = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint32)

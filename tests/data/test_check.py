@@ -1,13 +1,15 @@
 """What the check of a data set finds."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.data.sets import boxed_set, masked_set, official, picture, real, real_sets, write
-from wsol.data.check import Report, check
+from wsol.data.check import Report, _look, check
 from wsol.data.dataset import Box, Example, Problem, Split, Truth, open_data
-from wsol.data.known import KNOWN, miscounts, recognise
+from wsol.data.known import KNOWN, exactly, miscounts, recognise
 
 
 def _text(report: Report) -> str:
@@ -45,6 +47,23 @@ def test_files(tmp_path: Path) -> None:
     assert test.missing == []
     assert "ids.txt, line 2: " in test.problems[0]
     assert "4.png: not an image in a format that can be read" in test.problems[0]
+
+
+def test_files_of_a_large_set_are_looked_at_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted = 0
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            nonlocal submitted
+            submitted += 1
+            return super().submit(*args, **kwargs)
+
+    monkeypatch.setattr("wsol.data.check.ThreadPoolExecutor", Pool)
+    found = _look(Path("nowhere"), ["a.jpg"] * 25_001, upright=False, progress=False)
+    assert next(found) == (None, "")
+    assert submitted == 10_000
+    assert list(found) == [(None, "")] * 25_000
+    assert submitted == 25_001
 
 
 def test_mask_files(tmp_path: Path) -> None:
@@ -175,6 +194,25 @@ def test_pictures_with_problems_count_for_recognition() -> None:
     gone = [Problem("x", "y", example.id) for example in val[500:]]
     splits["val"] = _split("val", val[:500], "boxes", *gone, *gone)
     assert recognise(splits)[1].startswith("Taken for CUB-200-2011 with CUBV2: train and val and test")
+
+
+def test_exactly() -> None:
+    splits = _cub()
+    assert exactly(splits) is KNOWN["cub"]
+    assert exactly({"test": splits["test"]}) is KNOWN["cub"]
+    test = splits["test"].examples
+    fewer = _split("test", list(test[1:]))
+    assert recognise({"test": fewer})[0] is KNOWN["cub"]
+    assert exactly({**splits, "test": fewer}) is None
+    assert exactly({"test": fewer}) is None
+    left_out = _split("test", list(test[1:]), "boxes", *[Problem("x", "y", test[0].id)] * 2)
+    assert exactly({"test": left_out}) is KNOWN["cub"]  # it is listed
+    assert exactly({"test": _split("test", list(test), "masks")}) is None
+    assert exactly({"train": _split("train", list(splits["train"].examples), "none")}) is KNOWN["cub"]
+    mine = [Example(f"{index}.jpg", 0, boxes=(BOX,)) for index in range(1000)]
+    assert exactly({"val": _split("val", mine)}) is None  # as many by chance
+    assert exactly({**splits, "train-proxy": splits["train"]}) is None
+    assert exactly({}) is None
 
 
 def test_what_is_expected_is_not_guessed(tmp_path: Path) -> None:

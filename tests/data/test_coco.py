@@ -103,7 +103,7 @@ def test_a_bad_entry_is_a_problem(
 )  # fmt: skip
 def test_files_that_are_not_coco(tmp_path: Path, content: str | bytes, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
-        open_data(write(tmp_path, {"val.json": content}))
+        open_data(write(tmp_path, {"val.json": content})).split("val")
 
 
 def test_nothing_usable(tmp_path: Path) -> None:
@@ -111,6 +111,48 @@ def test_nothing_usable(tmp_path: Path) -> None:
         _read(tmp_path, images=[], annotations=[])
     with pytest.raises(DataError, match=r"(?s)none of 1 pictures is usable.*annotations\[0\]"):
         _read(tmp_path, images=[_image(1, "a.jpg")], annotations=[_box(1, 4, 1, 1, 0, 0)])
+
+
+def test_a_file_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+    loads = json.loads
+
+    def counted(text: str) -> Any:
+        parsed.append(len(text))
+        return loads(text)
+
+    files = {f"{name}.json": json.dumps({**GOOD, "info": name}) for name in ("train", "val", "test")}
+    monkeypatch.setattr("wsol.data.coco.json.loads", counted)
+    data = open_data(write(tmp_path, files))
+    assert (data.classes, data.categories) == (("ant", "bee"), (4, 9))
+    assert data.split("val") is data.split("val")
+    assert data.split("test").fingerprint == data.split("val").fingerprint
+    assert parsed == [len(files["val.json"]), len(files["test.json"])]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"x": {"categories": [{"id": 1, "name": "no"}]}',
+        '"x": "\\"categories\\": [{}]"',
+        '"x": ["categories", 1]',
+        '"categories" : [{"id": 7, "name": "earlier"}]',
+    ],
+)
+def test_only_the_categories_at_the_top_count(tmp_path: Path, more: str) -> None:
+    text = f'{{{more}, "images": [{{"id": 1, "file_name": "a.jpg", "category_id": 2}}], "annotations": [],\n'
+    end = '"categories"\n:\t[{"id": 2, "name": "ant"}]}'
+    data = open_data(write(tmp_path, {"val.json": text + end}))
+    assert (data.classes, data.categories) == (("ant",), (2,))
+    assert data.split("val").examples[0].label == 0
+
+
+def test_categories_that_came_after_opening(tmp_path: Path) -> None:
+    data = open_data(write(tmp_path, {"val.json": json.dumps(GOOD)}))
+    more = {**GOOD, "categories": [*GOOD["categories"], {"id": 5, "name": "wasp"}]}
+    write(tmp_path, {"val.json": json.dumps(more)})
+    with pytest.raises(DataError, match=r"val.json: category 5 was not there when it was opened"):
+        data.split("val")
 
 
 def test_splits_must_agree_on_categories(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.data.sets import boxed_set, fingerprints, masked_set, official, pictu
 from wsol.data.convert import Kind, convert
 from wsol.data.dataset import Box, Example, open_data
 from wsol.data.masks import read_mask
-from wsol.data.writers import Content, write_coco, write_csv, write_official, write_voc
+from wsol.data.writers import WRITERS, Content, write_coco, write_csv, write_official, write_voc
 from wsol.errors import DataError
 
 TABLES = ("official", "csv", "coco", "voc")
@@ -165,12 +165,42 @@ def test_refused(tmp_path: Path, to: str, truth: Kind | None, link: str, reason:
         convert(source, tmp_path / "out", to=to, truth=truth, link=link)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("to", "name"), [("voc", "ant\ufffe"), ("folder", "ant/bee"), ("voc", " ant")])
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [("voc", "ant\ufffe"), ("folder", "ant/bee"), ("folder", "images"), ("voc", " ant"), ("csv", "a\rb")],
+)
 def test_class_names_that_do_not_fit(tmp_path: Path, to: str, name: str) -> None:
     boxed_set(tmp_path / "set")
     write(tmp_path / "set", {"classes.txt": f"{name}\nbee\n"})
     with pytest.raises(DataError, match="give it another name"):
         convert(open_data(tmp_path / "set"), tmp_path / "out", to=to)
+
+
+@pytest.mark.parametrize("to", ["voc", "folder"])
+def test_classes_of_one_name_are_refused_where_labels_are_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    boxed_set(tmp_path / "set")
+    source = open_data(write(tmp_path / "set", {"classes.txt": "crane\ncrane\n"}))
+    copied: list[str] = []
+    monkeypatch.setattr("wsol.data.convert.shutil.copyfile", lambda source, _: copied.append(source))
+    with pytest.raises(DataError, match=r"two classes are called 'crane'.*official, csv or coco"):
+        convert(source, tmp_path / "out", to=to)
+    assert copied == []
+    content = Content({"val": [Example("a.jpg", 0)]}, ("crane", "crane"), lambda _: [])
+    with pytest.raises(DataError, match="'crane'"):
+        WRITERS[to](tmp_path, content)
+
+
+@pytest.mark.parametrize("to", ["official", "csv", "coco"])
+@pytest.mark.parametrize("names", ["crane\ncrane\n", "1\n0\n", " ant\nbee\n", "ant\nant \n"])
+def test_names_that_tell_no_labels_keep_their_classes_apart(tmp_path: Path, to: str, names: str) -> None:
+    boxed_set(tmp_path / "set")
+    source = open_data(write(tmp_path / "set", {"classes.txt": names}))
+    convert(source, tmp_path / "out", to=to)
+    found = open_data(tmp_path / "out")
+    assert fingerprints(found) == fingerprints(source)
+    assert found.classes == source.classes
 
 
 def test_segmentations_that_are_damaged(tmp_path: Path) -> None:
@@ -236,10 +266,21 @@ def test_what_is_written_reads_back(any_floats: Pictures, decimals: Pictures) ->
         assert found == [(e.id, e.label, e.size, e.boxes) for e in examples], write_tables.__name__
 
 
-@pytest.mark.parametrize(("to", "name"), [("voc", " .jpg"), ("voc", "a .jpg"), ("csv", "\u2028")])
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        ("voc", " .jpg"),
+        ("voc", "a .jpg"),
+        ("csv", "\u2028"),
+        ("csv", " a.jpg"),
+        ("folder", "a.photo"),
+        ("folder", ".a/b.jpg"),
+    ],
+)
 def test_names_that_a_format_cannot_hold(tmp_path: Path, to: str, name: str) -> None:
     boxed_set(tmp_path / "set")
     picture(tmp_path / "x.png", 40, 30)
+    (tmp_path / "set" / "images" / name).parent.mkdir(exist_ok=True)
     (tmp_path / "x.png").rename(tmp_path / "set" / "images" / name)
     content = {
         "categories": [{"id": 1, "name": "ant"}],

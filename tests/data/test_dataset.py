@@ -1,13 +1,18 @@
 """Which format a path has, where its parts lie, and the fingerprint."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.data.sets import boxed_set, masked_set, official, picture, write
+from wsol.data.convert import convert
 from wsol.data.dataset import DataSet, Example, fingerprint, open_data
 from wsol.errors import DataError
+from wsol.evaluation.sources import SavedMaps
 
 COCO = (
     '{"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 7, "name": "ant"}], '
@@ -109,6 +114,46 @@ def test_unknown_split(tmp_path: Path) -> None:
         open_data(boxed_set(tmp_path)).split("dev")
     with pytest.raises(DataError, match="format must be one of official"):
         DataSet("x", "yolo", tmp_path, None, (), {"test": tmp_path}, True).split("test")
+
+
+@pytest.mark.parametrize("to", ["official", "csv", "voc", "folder"])
+def test_a_split_is_read_once(tmp_path: Path, to: str) -> None:
+    convert(open_data(boxed_set(tmp_path / "set")), tmp_path / "out", to=to)
+    data, other = open_data(tmp_path / "out"), open_data(tmp_path / "out")
+    split = data.split("test")
+    assert data.split("test") is split
+    assert data.split("val") is not split
+    assert other == data
+    assert other.split("test") is not split
+    assert repr(split.fingerprint) not in repr(data)
+    elsewhere = replace(data, images=tmp_path)
+    assert elsewhere.split("test") is not split
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (30, 40)), (3, (30, 40)), (6, (40, 30)), (8, (40, 30))]
+)
+def test_sizes_that_no_table_states_are_upright(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = tmp_path / "test" / "ant" / "a.jpg"
+    photo.parent.mkdir(parents=True)
+    Image.new("RGB", (40, 30)).save(photo, exif=exif)
+    np.save(tmp_path / "a.npy", np.eye(3))
+    folder = open_data(tmp_path)
+    official_ = open_data(
+        official(
+            tmp_path / "o", image_ids="a.jpg\n", class_labels="a.jpg,0\n", localization="a.jpg,0,0,9,9\n"
+        ),
+        images=photo.parent,
+    )
+    for data, name, expected in ((folder, "test/ant/a", size), (official_, "a", (30, 40))):
+        (tmp_path / "maps" / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "maps" / f"{name}.npy", np.eye(3))
+        (scored,) = SavedMaps(tmp_path / "maps").stream(data, data.split("test").examples)
+        assert (scored.sizes, scored.errors) == ([expected], [])
 
 
 def test_fingerprint_is_the_digest_of_its_definition() -> None:

@@ -66,6 +66,24 @@ def test_labels_by_classes_txt(tmp_path: Path) -> None:
     ]
 
 
+def test_blanks_around_cells_count_for_nothing(tmp_path: Path) -> None:
+    rows = " a.jpg,cat ,m.png ,\na.jpg\t,cat, n.png,i.png \nb.jpg, dog,m.png,\n , dog,m.png,\n"
+    data = _open(tmp_path, f"image,label,mask,ignore\n{rows}")
+    assert data.classes == ("cat", "dog")
+    split = data.split("test")
+    assert [(e.id, e.label, e.masks, e.ignore) for e in split.examples] == [
+        ("a.jpg", 0, ("m.png", "n.png"), "i.png"),
+        ("b.jpg", 1, ("m.png",), None),
+    ]
+    assert reasons(split) == ["manifest.csv, line 5: the path is empty"]
+
+
+def test_blanks_around_sizes_and_names_of_classes(tmp_path: Path) -> None:
+    write(tmp_path, {"classes.txt": "ant\ncat \n"})
+    split = _open(tmp_path, "image,label,width,height\na.jpg,cat,40 , 30\nb.jpg,1, ,\n").split("test")
+    assert [(e.label, e.size) for e in split.examples] == [(1, (30, 40)), (1, None)]
+
+
 def test_class_names_that_are_there_twice(tmp_path: Path) -> None:
     write(tmp_path, {"classes.txt": "crane\ncrane\n"})
     split = _open(tmp_path, "image,label\na.jpg,1\nb.jpg,crane\n").split("test")

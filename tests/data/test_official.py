@@ -108,7 +108,8 @@ def test_commas_in_names(tmp_path: Path, ignore: str) -> None:
         (TRUTH, "a.jpg,1,2,3,4\nb.jpg,5,0,5,5\n", "line 2: b.jpg: the box (5, 0, 5, 5) is empty", "a"),
         (TRUTH, "a.jpg,1,2,3,4\nb.jpg,20,0,30,5\n", "lies outside the frame, 20 × 10", "a"),
         (TRUTH, "a.jpg,1,2,3,4\nb.jpg,0,0,21,5\n", "reaches out of the frame, 20 × 10; it is kept", "ab"),
-        (TRUTH, "a.jpg,1,2,3,4\nb.jpg,-1,0,9,5\n", "reaches out of the frame, 20 × 10; it is kept", "ab"),
+        (TRUTH, "a.jpg,1,2,3,4\nb.jpg,-1,0,9,5\n", "starts outside the frame, 20 × 10: ", "a"),
+        (TRUTH, "a.jpg,1,2,3,4\nb.jpg,0,-0.02,9,99\n", "starts outside the frame, 20 × 10: ", "a"),
         (TRUTH, "a.jpg,1,2,3,4\n", "ids.txt, line 2: b.jpg: the picture has no box, others have", "a"),
         (
             TRUTH,

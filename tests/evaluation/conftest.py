@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from wsol.data.dataset import DataSet, open_data
+from wsol.evaluation.protocol import Policy, Protocol
 from wsol.evaluation.records import BoxRecords, MaskRecords, measure_boxes, measure_masks
-from wsol.evaluation.result import Policy, Protocol, Result, load_result
+from wsol.evaluation.result import Result, load_result
 from wsol.evaluation.scoring import choose_ratios, error_shares, scores_of
 
 Write = Callable[..., Result]
@@ -142,7 +143,7 @@ def write(tmp_path: Path) -> Write:
         result = Result(
             name=name, seed=seed, model=MODEL if model is None else model,
             data=described | DATA | (data or {}),
-            protocol=rules, scores=scores, errors=errors, skipped=skipped,
+            protocol=rules, scores=scores, errors=errors, skipped=skipped, notes=(),
             versions={"wsol": "0.1.0", "torch": "2.9"}, created="2026-01-02T03:04:05Z", folder=place,
         )  # fmt: skip
         result.save(place)

@@ -1,6 +1,7 @@
 """Results side by side: what shares a row, what shares a column, what is tested."""
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,13 @@ def test_published_numbers_keep_away_from_other_label_sources(
     assert column(shown, metric, "published †").str.contains("†").sum() >= 18
 
 
+@pytest.mark.parametrize(("truth", "known"), [("boxes", "cub"), ("masks", "openimages")])
+def test_published_numbers_keep_away_from_other_steps(write: Write, truth: str, known: str) -> None:
+    shown = compare([write("one", data={"known": known}, truth=truth, protocol={"step": 0.01})])
+    ours = [key for key in shown.table.columns if "published" not in key[2]]
+    assert ours and not any(shown.table[key].str.contains("†").any() for key in ours)
+
+
 def test_published_numbers_on_demand_and_only_of_chosen_metrics(write: Write) -> None:
     assert "†" not in render(compare([write("one")]), "terminal")
     shown = compare([write("one")], literature=["openimages"], numbers=["PxAP", "Top-1 Cls"])
@@ -257,6 +265,21 @@ def test_no_paired_test_without_the_same_images_protocol_or_records(write: Write
 def test_left_out_images_are_told(write: Write) -> None:
     shown = compare([write("one", skipped=("a: b", "c: d")), write("two", name="HaS")])
     assert "CAM · resnet50 leaves 2 images of test out." in shown.notes
+
+
+def test_images_left_out_where_tau_was_chosen_are_told(write: Write) -> None:
+    selection = {"split": "val", "images": 20, "skipped": 3, "fingerprint": "sha256:ab"}
+    one = write("one", data={"selection": selection})
+    shown = compare([one, write("two", name="HaS", policy="fixed", data={"selection": None})])
+    assert [note for note in shown.notes if "leaves" in note] == [
+        "CAM · resnet50 leaves 3 images of val out, where τ was chosen."
+    ]
+
+
+def test_results_without_a_threshold_have_no_protocol(write: Write) -> None:
+    result = write("one")
+    with pytest.raises(DataError, match="no number with a τ"):
+        check_same_protocol([result, replace(result, scores=())])
 
 
 def test_every_number_is_explained(write: Write) -> None:

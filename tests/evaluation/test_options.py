@@ -5,19 +5,22 @@ from typing import Any
 import pytest
 
 from wsol.evaluation.options import EvaluationOptions
-from wsol.evaluation.result import Protocol
+from wsol.evaluation.protocol import Protocol
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"split": "val"}, "select_on is 'val', the evaluated split: that is the policy 'oracle'; say so"),
-        ({"select_on": "test"}, "the evaluated split"),
+        (
+            {"split": "val"},
+            "split and select_on are both 'val': choose .* another split, or say policy 'oracle'",
+        ),
+        ({"select_on": "test"}, "split and select_on are both 'test'"),
         ({"policy": "best"}, "policy must be one of .*transferred.*, got 'best'"),
         ({"threshold": "mean"}, "threshold must be one of .*percentile.*, got 'mean'"),
-        ({"policy": "fixed"}, "ratio and the policy 'fixed' go together"),
-        ({"ratio": 0.2}, "ratio and the policy 'fixed' go together"),
-        ({"policy": "oracle", "ratio": 0.2}, "ratio and the policy 'fixed' go together"),
+        ({"policy": "fixed"}, "the policy 'fixed' needs a ratio"),
+        ({"ratio": 0.2}, "ratio is for the policy 'fixed'; policy is 'transferred'"),
+        ({"policy": "oracle", "ratio": 0.2}, "ratio is for the policy 'fixed'; policy is 'oracle'"),
         ({"policy": "fixed", "ratio": 1.1}, "ratio must be in .*, got 1.1"),
         ({"policy": "fixed", "ratio": -0.1}, "ratio must be in .*, got -0.1"),
         ({"policy": "fixed", "ratio": float("nan")}, "ratio must be in .*, got nan"),

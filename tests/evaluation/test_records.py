@@ -79,7 +79,7 @@ def test_other_files_are_no_records(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No such file"):
         load_records(path, "boxes")
     make_records("boxes", IDS, 1).save(path)
-    with pytest.raises(DataError, match="against masks"):
+    with pytest.raises(DataError, match="maps is not a file in the archive"):
         load_records(path, "masks")
     boxes = arrays_of(path)
     make_records("masks", IDS, 1).save(path)
@@ -132,7 +132,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
         "ranks": np.zeros(1, int),
         "depth": np.array(3),
     }
-    MaskRecords(**few, chosen=np.zeros(1, int), histograms=np.ones((1, 2, 9), np.uint16)).save(path)
+    counts, small = np.ones((1, 2, 9), np.uint16), np.zeros((1, 28, 28), np.uint8)
+    MaskRecords(**few, chosen=np.zeros(1, int), histograms=counts, maps=small).save(path)
     return path, path.read_bytes()
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.evaluation.toys import Truth, make_records
 from wsol.errors import DataError
+from wsol.evaluation.protocol import Protocol
 from wsol.evaluation.records import MaskRecords
-from wsol.evaluation.result import Protocol, Result, load_result
+from wsol.evaluation.result import Result, load_result
 from wsol.evaluation.scoring import choose_ratios, scores_of
 
 IDS = ["a.jpg", "b.jpg", "c.jpg"]
@@ -27,9 +28,11 @@ def make_result(truth: Truth = "boxes", **changes: Any) -> Result:
     records, others = make_records(truth, IDS, 2), make_records(truth, IDS, 1)
     whole = Result(
         name="CAM – ä", seed=3, model={"backbone": "resnet50", "mean": [0.5, 0.25]},
-        data={"name": "toys", "selection": None}, protocol=protocol,
+        data={"name": "toys", "split": "test", "images": 3, "fingerprint": "sha256:0", "selection": None},
+        protocol=protocol,
         scores=scores_of(records, protocol, choose_ratios(others, protocol), resamples=9),
         errors={"correct": 0.25}, skipped=("test: b.jpg: \udc80 no file (x.txt, line 3)",),
+        notes=("test: x.txt, line 4: odd",),
         versions={"wsol": "1"}, created="2026-01-02T03:04:05+00:00",
     )  # fmt: skip
     return replace(whole, **changes)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.evaluation.toys import Truth, make_records
 from wsol.errors import DataError
+from wsol.evaluation.protocol import Protocol
 from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords
-from wsol.evaluation.result import Protocol, Quantity, Score
+from wsol.evaluation.result import Quantity, Score
 from wsol.evaluation.scoring import choose_ratios, error_shares, measure_of, scores_of
 
 BOXES = Protocol(
@@ -151,7 +152,8 @@ def test_the_name_tells_the_label_source(source: Any, name: str) -> None:
         score.name for score in scores_of(records, replace(BOXES, label_source=source), 0.2, resamples=1)
     ]
     assert names[0] == name and len({"GT-known Loc", "Loc"} & set(names)) == 1
-    assert ("Top-5 Loc" in names) == (source != "predicted")
+    assert ("Top-1 Loc" in names) == (source in ("true", "predicted"))
+    assert ("Top-5 Loc" in names) == (source == "true")
 
 
 def test_quantities_that_records_do_not_give() -> None:

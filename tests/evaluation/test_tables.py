@@ -11,6 +11,7 @@ from wsol.commands.compare import compare as run
 from wsol.commands.compare import compare_parser
 from wsol.errors import DataError
 from wsol.evaluation.compare import Comparison, compare
+from wsol.evaluation.rows import load_results
 from wsol.evaluation.tables import render
 
 NASTY = "<b>x</b> & 50% $1_a |^~#{}\\ *b* `c` [d](e)\n\x1b[31m"
@@ -107,12 +108,20 @@ def test_command_prints_and_writes(write: Write, tmp_path: Path, capsys: pytest.
     assert "named twice" in capsys.readouterr().err
 
 
+def test_a_folder_stands_for_the_results_in_it(write: Write, tmp_path: Path) -> None:
+    write("one")
+    write("two", name="HaS")
+    results, notes = load_results([tmp_path])
+    assert [result.folder for result in results] == [tmp_path / "one", tmp_path / "two"] and not notes
+
+
 def test_command_refuses(write: Write, tmp_path: Path) -> None:
     write("one")
     write("two", name="HaS", policy="fixed")
     other = tmp_path / "other.json"
     other.write_text(json.dumps({"a": 1}))
-    for wrong in (other, tmp_path / "nothing", tmp_path):
+    (tmp_path / "empty").mkdir()
+    for wrong in (other, tmp_path / "nothing", tmp_path / "empty"):
         with pytest.raises(DataError, match=str(wrong)):
             call(tmp_path / "one", wrong)
     with pytest.raises(DataError, match=r"τ chosen on val \(transferred\) / τ = 0.2 given"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.evaluation.toys import Toys
-from wsol.errors import DataError
+from wsol.errors import DataError, WsolError
 from wsol.evaluation.options import EvaluationOptions
 from wsol.evaluation.result import Result, load_result
 from wsol.evaluation.run import evaluate
@@ -44,16 +44,33 @@ def test_everything_is_there(boxed: Toys, place: Path) -> None:
     assert load_result(place / "new" / "out").name == "first"
 
 
+PAGE = "wsol.report.evaluation.write_evaluation_report"
 FAILURES = {
-    "page": "wsol.report.evaluation.write_evaluation_report",
+    "page": PAGE,
     "records": "wsol.evaluation.records.Records.save",
     "result": "wsol.evaluation.result.Result.save",
     "numbers": "wsol.evaluation.run.scores_of",
 }
 
 
-@pytest.mark.parametrize("what", FAILURES)
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_numbers_outlive_a_page_that_cannot_be_drawn(
+    boxed: Toys, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("on purpose")
+
+    monkeypatch.setattr(PAGE, fail)
+    with pytest.raises(WsolError, match=r"the numbers are in .*out, but .*\(OSError: on purpose\)"):
+        run(boxed, place / "out", name="kept")
+    assert load_result(place / "out").name == "kept" and len(load_result(place / "out").records) == 12
+    assert [path.name for path in place.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [(what, error) for what in FAILURES for error in (OSError, KeyboardInterrupt)
+     if (what, error) != ("page", OSError)],
+)  # fmt: skip
 @pytest.mark.usefixtures("no_page")
 def test_a_failure_leaves_nothing_or_the_old_result(
     boxed: Toys, place: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: type[BaseException]

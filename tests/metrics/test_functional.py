@@ -10,10 +10,13 @@ from torch import Tensor
 from tests.conftest import Golden
 from tests.metrics.samples import images, plain_overlap
 from wsol.metrics import (
+    distinct_ratios,
+    hit_counts,
     level_histograms,
     levels_of,
     overlaps_by_level,
     ranks,
+    references_of,
     thresholds,
     to_official_frame,
 )
@@ -126,3 +129,27 @@ def test_wrong_ratios_are_refused() -> None:
     for wrong in (torch.tensor([0.5]), torch.tensor([1.5]).double(), torch.tensor([torch.nan]).double()):
         with pytest.raises(ValueError, match=r"ratios must be float64 in \[0, 1\]"):
             levels_of(histograms, wrong)
+
+
+@given(seed=st.integers(0, 10**6), percentile=st.sampled_from([100.0, 90.0, 33.3]), step=st.floats(0.002, 1))
+def test_counts_over_distinct_ratios_are_those_over_all(seed: int, percentile: float, step: float) -> None:
+    generator = np.random.default_rng(seed)
+    histograms = torch.from_numpy(generator.integers(0, 3, (5, 256)).astype(np.uint16))
+    overlaps = torch.from_numpy(generator.random((5, 256)))
+    ratios, deltas = thresholds(step), torch.tensor([0.3, 0.7], dtype=torch.float64)
+    right = torch.from_numpy(generator.random(5) < 0.5)
+    references = references_of(histograms, percentile)
+    hits = np.array([
+        [[overlap[int(ratio * reference)] >= delta for ratio in ratios.tolist()] for delta in (0.3, 0.7)]
+        for overlap, reference in zip(overlaps.tolist(), references.tolist(), strict=True)
+    ])  # fmt: skip
+    counts = hit_counts(overlaps, references, ratios, deltas)
+    assert counts.tolist() == hits.sum(axis=0).tolist()
+    assert (
+        hit_counts(overlaps, references, ratios, deltas, right).tolist() == hits[right].sum(axis=0).tolist()
+    )
+    new = distinct_ratios(references, ratios)
+    assert new[0] and new.sum() <= len(ratios)
+    levels = levels_of(histograms, ratios, percentile)
+    assert torch.equal(levels[:, new][:, new.cumsum(dim=0) - 1], levels)
+    assert distinct_ratios(torch.full((3,), 255.0).double(), thresholds()).sum() == 255  # τ = 1 is no step

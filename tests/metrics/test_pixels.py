@@ -18,6 +18,7 @@ from wsol.metrics import (
     pixel_histograms,
     precision_recall,
 )
+from wsol.metrics.pixels import _count_on_device
 
 
 def _bits(packed: NDArray[np.generic]) -> torch.Tensor:
@@ -51,6 +52,10 @@ def test_histograms_are_numpys_at_the_edges_too(seed: int, step: float, ignored:
     found = pixel_histograms(
         torch.from_numpy(maps), torch.from_numpy(masks), torch.from_numpy(ignore) if ignored else None, step
     )
+    on_device = _count_on_device(
+        torch.from_numpy(maps), torch.from_numpy(masks), torch.from_numpy(ignore) if ignored else None, step
+    )
+    assert torch.equal(on_device, found)  # what a GPU does
     kept = ~ignore if ignored else np.ones_like(masks)
     assert pixel_edges(step).tolist() == edges.tolist()
     for image, rows in enumerate(found.numpy()):

@@ -13,6 +13,7 @@ from scipy import stats
 from wsol.metrics import (
     Measure,
     bootstrap_interval,
+    bootstrap_intervals,
     box_measure,
     mean_measure,
     oracle_measure,
@@ -47,6 +48,21 @@ def test_estimates_by_hand() -> None:
     histograms = np.random.default_rng(0).integers(1, 9, (4, 2, 6))
     pooled = pixel_average_precision(torch.from_numpy(histograms.sum(axis=0))).item()
     assert pixel_measure(histograms).estimate == pytest.approx(pooled, abs=1e-15)
+
+
+def test_several_measures_at_once_are_as_each_alone() -> None:
+    generator = np.random.default_rng(0)
+    hits, counts = _sweeps(3, 50), generator.integers(0, 9, 50)
+    measures = [
+        oracle_measure(hits), oracle_measure(hits & (counts < 5)[:, None, None], hits),
+        mean_measure(generator.normal(size=50)), box_measure(hits[:, :, 1]),
+        mean_measure(counts < 3), mean_measure(counts),
+    ]  # fmt: skip
+    together = bootstrap_intervals(measures, resamples=300, seed=2)
+    assert together == [bootstrap_interval(each, resamples=300, seed=2) for each in measures]
+    for wrong in ([], [mean_measure(counts), mean_measure(counts[:3])]):
+        with pytest.raises(ValueError, match="one or more, over the same images"):
+            bootstrap_intervals(wrong)
 
 
 @pytest.mark.parametrize("kind", ["mean", "boxes", "oracle", "chosen", "pixels"])

@@ -14,9 +14,10 @@ from PIL import Image
 from tests.evaluation.conftest import Truth, Write, make_data, write
 from wsol.data.dataset import DataSet
 from wsol.errors import DataError
-from wsol.evaluation.records import BoxRecords
+from wsol.evaluation.records import BoxRecords, MaskRecords
 from wsol.evaluation.result import Result
-from wsol.report import curves
+from wsol.evaluation.scoring import accuracy_curves
+from wsol.report import curves, evaluation
 from wsol.report.evaluation import write_evaluation_report
 from wsol.report.examples import cards, pick
 from wsol.report.svg import inline_svg, outline
@@ -101,14 +102,37 @@ def test_curve_is_the_share_of_images_hit(write: Write) -> None:
     result = write()
     records = result.records
     assert isinstance(records, BoxRecords)
-    ratios = np.array([0.0, 0.1, 0.25, 0.7])
-    seen = curves.box_curves(records, "largest", ratios, 100.0)
-    for place, ratio in enumerate(ratios):
+    coarse = replace(result.protocol, step=0.125)
+    seen = accuracy_curves(records, "largest", coarse)
+    for place, ratio in enumerate(np.arange(0, 1, 0.125)):
         overlaps = records.overlaps_at(ratio, 100.0)
         np.testing.assert_allclose(seen[:, place], [(overlaps >= delta).mean() for delta in (0.3, 0.5, 0.7)])
-    whole = curves.box_curves(records, "all", np.arange(0, 1, 0.001), 100.0)
+    whole = accuracy_curves(records, "all", result.protocol)
     assert whole.shape == (3, 1000)
     assert whole[1].max() == pytest.approx(result.score("BoxAcc@0.5 all", "oracle").value)
+
+
+def test_dots_are_at_the_numbers_though_tau_is_between_the_steps(write: Write) -> None:
+    result = write(policy="fixed", protocol={"step": 0.3})
+    records = result.records
+    assert isinstance(records, BoxRecords)
+    chosen = {("largest", 0.5): (0.2, 0.875), ("all", 0.5): (0.2, 0.25)}
+    (axes,) = curves.accuracy_figure({"test": records}, "largest", chosen, result.protocol).axes  # type: ignore[arg-type]
+    dots = [line.get_xydata().tolist() for line in axes.lines if line.get_marker() == "o"]  # type: ignore[union-attr]
+    assert dots == [[[0.2, 0.875]], []]  # the second is the legend's
+    assert evaluation._chosen(result)["largest", 0.5] == (0.2, result.score("GT-known Loc").value)
+    assert len(evaluation._chosen(result)) == 6
+
+
+def test_area_under_the_steps_is_pxap(write: Write) -> None:
+    result = write(truth="masks")
+    records, area = result.records, result.score("PxAP").value
+    assert isinstance(records, MaskRecords)
+    (axes,) = curves.precision_recall_figure(records, area, result.protocol.step).axes
+    line = axes.lines[0]
+    recall, precision = (np.asarray(each, float) for each in (line.get_xdata(), line.get_ydata()))
+    assert line.get_drawstyle() == "steps-pre" and (recall[0], recall[-1]) == (0, 1)
+    assert (precision[1:] * np.diff(recall)).sum() == pytest.approx(area, abs=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 23, 24, 25, 100])
@@ -181,7 +205,7 @@ def test_mask_that_cannot_be_read_is_said(write: Write, tmp_path: Path) -> None:
     (tmp_path / "data" / "masks" / "1.png").unlink()
     (tmp_path / "data" / "unknown.jpg").write_bytes((tmp_path / "data" / IDS[0]).read_bytes())
     good, gone, unknown = cards(result, data, {"best": [0, 1, 6]})["best"]
-    assert good.drawing.count("<path") == 2
+    assert good.drawing.count("<path") == 4  # true and found, with a halo each
     assert good.reason == ""
     assert gone.photo
     assert gone.reason.startswith("mask: ")

@@ -110,12 +110,19 @@ def test_nothing_sticks_out(show: Show, truth: Truth, width: int) -> None:
     long = "averylongwordwithoutanyspace" * 6
 
     def change(result: Result) -> Result:
-        return replace(result, name=long, skipped=(long,) * 12, model={long: long, "nested": {"deep": long}})
+        return replace(
+            result,
+            name=long,
+            skipped=(long,) * 12,
+            notes=(long,) * 2,
+            model={long: long, "nested": {"deep": long}},
+        )
 
     opened = show(
         truth, ids=[f"{long[:150]}.jpg", *IDS[1:7]], width=width, change=change, classes=(long,) * 3
     )
     opened.locator("#skipped summary").click()
+    opened.locator("#notes summary").click()
     wide = "(e) => e.scrollWidth - e.clientWidth"
     assert opened.evaluate(wide, opened.locator("html").element_handle()) <= 0
     for place in ("table.scores", "figure", ".cards li", ".facts div"):
@@ -130,8 +137,8 @@ def test_nothing_sticks_out(show: Show, truth: Truth, width: int) -> None:
 def test_names_are_text_and_nothing_else(show: Show) -> None:
     def change(result: Result) -> Result:
         return replace(
-            result, name=NASTY, skipped=(NASTY,), model={NASTY: NASTY}, versions={NASTY: NASTY},
-            data=result.data | {"name": NASTY},
+            result, name=NASTY, skipped=(NASTY,), notes=(NASTY,), model={NASTY: NASTY},
+            versions={NASTY: NASTY}, data=result.data | {"name": NASTY},
         )  # fmt: skip
 
     name = f"{NASTY}.jpg"
@@ -141,6 +148,8 @@ def test_names_are_text_and_nothing_else(show: Show) -> None:
     assert opened.locator(".cards .label").first.inner_text() == NASTY
     assert name in opened.locator(".cards .name").all_inner_texts()
     assert opened.locator("#skipped li").inner_text() == NASTY
+    opened.locator("#notes summary").click()
+    assert opened.locator("#notes li").inner_text() == NASTY
     assert opened.locator("img, [onerror]").count() == 0
     assert opened.evaluate("window.hacked") is None
 

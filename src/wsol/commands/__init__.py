@@ -6,8 +6,11 @@ from typing import Any, TypeVar, get_type_hints
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, Namespace
 
+from wsol.errors import UsageError
+
 Options = TypeVar("Options")
 
+EXIT_USAGE = 2
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
 EXIT_CODES = (
@@ -28,5 +31,13 @@ def add_options(parser: ArgumentParser, kind: type[Any]) -> None:
 
 
 def options_of(kind: type[Options], options: Namespace) -> Options:
-    """The dataclass that a command was given."""
-    return kind(**{field.name: options[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+    """The dataclass that a command was given.
+
+    Raises:
+        UsageError: a value is out of its range, or does not go with another.
+    """
+    values = {field.name: options[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 Format = Literal["terminal", "markdown", "html", "latex"]
 Known = Literal["cub", "imagenet", "openimages"]
+SUFFIXES: dict[str, Format] = {".md": "markdown", ".html": "html", ".htm": "html", ".tex": "latex"}
 
 
 def compare_parser() -> ArgumentParser:
@@ -19,9 +20,13 @@ def compare_parser() -> ArgumentParser:
         epilog="Exit code: 0 all well, 1 an error, 2 wrong usage.",
     )
     parser.add_argument(
-        "results", nargs="+", help="folders of results, or their result.json", metavar="RESULT"
+        "results", nargs="+", help="folders of results or that hold such, or a result.json", metavar="RESULT"
     )
-    parser.add_argument("--format", type=Format, default="terminal", help="how to write the table")
+    parser.add_argument(
+        "--format",
+        type=Format | None,
+        help="how to write the table; default: as --output is called (.md, .html, .tex), else terminal",
+    )
     parser.add_argument("--output", type=str | None, help="file to write to; default: the terminal")
     parser.add_argument(
         "--numbers",
@@ -32,7 +37,7 @@ def compare_parser() -> ArgumentParser:
         metavar="NAME",
     )
     parser.add_argument(
-        "--intervals", action="store_true", help="add the 95 %% interval to each single number"
+        "--intervals", action="store_true", help="add the 95 % interval to each single number"
     )
     parser.add_argument(
         "--published",
@@ -73,8 +78,10 @@ def compare(options: Namespace) -> int:
         literature=options.published,
         test=options.test,
     )
-    shown = options.output is None and options.format == "terminal" and sys.stdout.isatty()
-    text = render(comparison, options.format, shutil.get_terminal_size().columns if shown else None)
+    suffix = Path(options.output or "").suffix.lower()
+    form: Format = options.format or SUFFIXES.get(suffix, "terminal")
+    shown = options.output is None and form == "terminal" and sys.stdout.isatty()
+    text = render(comparison, form, shutil.get_terminal_size().columns if shown else None)
     if options.output is None:
         print(text, end="")
     else:

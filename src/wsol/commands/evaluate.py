@@ -1,12 +1,14 @@
 """``wsol evaluate``."""
 
+import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from wsol.commands import EXIT_CODES, EXIT_SKIPPED, add_options, options_of
+from wsol.commands import EXIT_SKIPPED, add_options, options_of
 
 if TYPE_CHECKING:
     from wsol.data.dataset import DataSet
@@ -27,7 +29,8 @@ def evaluate_parser() -> ArgumentParser:
         description="Measure a model, or score maps that other code made, by the official protocol. By "
         "default the threshold is chosen on val and applied to test; the best on test itself (the published "
         "MaxBoxAcc) is told beside it.",
-        epilog=EXIT_CODES,
+        epilog="Exit code: 0 all well, 1 an error, 2 wrong usage, 3 finished but images were skipped, 130 "
+        "interrupted (nothing is written).",
     )
     parser.add_argument("model", nargs="?", type=str | None, help="as --backbone", metavar="MODEL")
     parser.add_argument("--data", type=str, required=True, help="data set: a folder, COCO file or CSV table")
@@ -55,7 +58,7 @@ def evaluate_parser() -> ArgumentParser:
     parser.add_argument(
         "--output",
         type=str | None,
-        help="folder for the result; default: evaluations/<name>-<data set>-<split>",
+        help="folder for the result; default: a name of its own in evaluations/",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result there")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
@@ -75,26 +78,58 @@ def evaluate(options: Namespace) -> int:
     data = open_data(options.data, images=options.images, metadata=options.metadata, masks=options.masks)
     output = Path(options.output or _default_output(options, data, chosen))
     check_output(output, options.overwrite)
+    data.split(chosen.split)  # what is wrong with it is told before a model is loaded
     source = _source(options, data, chosen)
     result = run(source, data, chosen, output, overwrite=options.overwrite, progress=not options.quiet)
+    for kind, lines in (("note", result.notes), ("skipped", result.skipped)):
+        for line in lines:
+            print(f"{kind}: {line}", file=sys.stderr)
     if not options.quiet:
         _print(result, output)
-    for line in result.skipped:
-        print(f"skipped: {line}", file=sys.stderr)
     return EXIT_SKIPPED if result.skipped else 0
 
 
 def _source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource | KeptMaps":
-    from wsol.errors import WsolError
+    from wsol.errors import UsageError
     from wsol.evaluation.measure import KeptMaps
 
     if sum(given is not None for given in (options.model, options.maps, options.records)) > 1:
-        raise WsolError("give one of a model, --maps and --records")
+        raise UsageError("give one of a model, --maps and --records")
     if options.predictions is not None and options.maps is None:
-        raise WsolError("--predictions go with --maps")
+        raise UsageError("--predictions go with --maps")
+    if options.maps is not None or options.records is not None:
+        _refuse_model_options(options)
     if options.records is not None:
+        if chosen.label_source is not None or chosen.class_map is not None:
+            raise UsageError("--records are of the maps that were measured: their label source stays")
         return KeptMaps(Path(options.records))
     return _maps_source(options, data, chosen) if options.maps else _model_source(options, data, chosen)
+
+
+def _refuse_model_options(options: Namespace) -> None:
+    """Options of a model say nothing about maps that are there already."""
+    from wsol.errors import UsageError
+    from wsol.models import ModelOptions
+
+    given = [
+        f"--{field.name.replace('_', '-')}"
+        for field in fields(ModelOptions)
+        if options[field.name] != field.default
+    ]
+    if given or options.map != "cam":
+        raise UsageError(
+            f"{', '.join(given or ['--map'])}: for a model; --maps and --records are of maps made already"
+        )
+
+
+def _class_count(data: "DataSet", chosen: "EvaluationOptions") -> int:
+    """How many classes the data has: those named, or up to the highest label of what is read."""
+    if data.classes:
+        return len(data.classes)
+    splits = {chosen.split} | (
+        {chosen.select_on} & {*data.tables} if chosen.policy == "transferred" else set()
+    )
+    return 1 + max(example.label for name in splits for example in data.split(name).examples)
 
 
 def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
@@ -111,11 +146,7 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
         LocalizerOptions(map=options.map),
         options_of(RuntimeOptions, options),
     )
-    splits = {chosen.split} | (
-        {chosen.select_on} & {*data.tables} if chosen.policy == "transferred" else set()
-    )
-    labels_of = (example.label for name in splits for example in data.split(name).examples)
-    count = len(data.classes) or 1 + max(labels_of)
+    count = _class_count(data, chosen)
     labels = match_labels(data.classes, count, localizer.model.classes, chosen)
     if chosen.label_source is None and not options.quiet:
         print(f"Maps are of the {labels.source} class ({labels.note}).", file=sys.stderr)
@@ -123,25 +154,38 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
 
 
 def _maps_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
-    from wsol.errors import WsolError
+    from wsol.errors import UsageError
     from wsol.evaluation.sources import SavedMaps
 
     if chosen.class_map is not None:
-        raise WsolError("--class-map is of a model's classes; --predictions are in those of the data")
+        raise UsageError("--class-map is of a model's classes; --predictions are in those of the data")
     return SavedMaps(
         Path(options.maps),
         label_source=chosen.label_source or "unstated",
+        asked=chosen.label,
         predictions=None if options.predictions is None else Path(options.predictions),
         classes=data.classes,
+        class_count=_class_count(data, chosen),
     )
 
 
 def _default_output(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> str:
+    """A folder for each model, data set and protocol."""
     made_by = options.maps or options.records
-    name = chosen.name or (Path(made_by).name if made_by else options.model or options.backbone)
-    tables = Path(options.metadata).name if options.metadata else ""
-    parts = [name, data.name, tables, chosen.split]
-    return "evaluations/" + "-".join(part.replace("/", "_") for part in parts if part)
+    parts = [
+        chosen.name or (Path(made_by).name if made_by else options.model or options.backbone),
+        options.map if options.map != "cam" else "",
+        "" if options.records else data.name,
+        Path(options.metadata).name if options.metadata and not options.records else "",
+        "" if options.records else chosen.split,
+        chosen.threshold if chosen.threshold != "max" else "",
+        f"{chosen.percentile:g}" if chosen.percentile is not None else "",
+        chosen.policy if chosen.policy != "transferred" else "",
+        f"{chosen.ratio:g}" if chosen.ratio is not None else "",
+        chosen.label_source or "",
+        chosen.label or "",
+    ]
+    return "evaluations/" + re.sub(r"[^\w.-]+", "_", "-".join(filter(None, parts)))
 
 
 def _print(result: "Result", output: Path) -> None:
@@ -165,5 +209,5 @@ def _print(result: "Result", output: Path) -> None:
     print("\n" + " · ".join(protocol_parts(result, result.data["images"])))
     print("\n" + tabulate(rows, heads, disable_numparse=True, colalign=("left", "right")))
     if result.skipped:
-        print(f"\nWithout {len(result.skipped)} images or lines that could not be used (below).")
+        print(f"\nWithout {len(result.skipped)} images that could not be used (listed first).")
     print(f"\n{output / 'report.html'}")

@@ -18,6 +18,7 @@ beside the tables.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -39,6 +40,7 @@ from wsol.data.records import (
 )
 from wsol.errors import DataError
 
+_CATEGORIES = re.compile(r'"categories"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
 _SINGLE = ("coco.json", "instances.json", "annotations.json", "_annotations.coco.json")
 
 
@@ -74,7 +76,7 @@ def open_file(place: Place, file: Path) -> DataSet:
 def _open(place: Place, files: Mapping[str, Path], name: str) -> DataSet:
     names: dict[int, str] = {}
     for file in files.values():
-        for id, category in _categories(load(file), file).items():
+        for id, category in _categories(_read_categories(file), file).items():
             if names.setdefault(id, category) != category:
                 raise DataError(
                     f"{file}: category {id} is {category!r}, in another split {names[id]!r}: unite them"
@@ -111,9 +113,26 @@ def load(file: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _categories(content: Mapping[str, Any], file: Path) -> dict[int, str]:
+def _read_categories(file: Path) -> list[Any]:
+    """The categories of a file, without the rest where that is plain: parsed, it is gigabytes of a large one.
+
+    Raises:
+        DataError: see :func:`load`; what is wrong elsewhere in the file may be told when its split is read.
+    """
+    text = read_text(file)
+    keys = list(_CATEGORIES.finditer(text))
+    if len(keys) == 1:  # no other that could be the one at the top; quotes within a text are \"
+        try:
+            found: list[Any] = json.JSONDecoder().raw_decode(text, keys[0].end())[0]
+            return found
+        except (RecursionError, ValueError):
+            pass  # parsing the whole tells the line
+    return list(load(file)["categories"])
+
+
+def _categories(categories: list[Any], file: Path) -> dict[int, str]:
     names: dict[int, str] = {}
-    for place, category in enumerate(content["categories"]):
+    for place, category in enumerate(categories):
         id = category.get("id") if isinstance(category, dict) else None
         if not _is_id(id) or not isinstance(id, int):
             raise DataError(f"{file}, categories[{place}]: a whole number 'id' and a 'name' are needed")
@@ -127,11 +146,14 @@ def read_split(data: DataSet, name: str) -> Split:
     """Read a split's file.
 
     Raises:
-        DataError: it is missing or no COCO file, or nothing in it is usable.
+        DataError: it is missing or no COCO file, its categories have changed, or nothing in it is usable.
     """
     file = data.tables[name]
     content = load(file)
     labels = {id: label for label, id in enumerate(data.categories)}
+    for id in _categories(content["categories"], file):
+        if id not in labels:
+            raise DataError(f"{file}: category {id} was not there when it was opened: open it again")
     reader = _Reader(shown(file, data), labels)
     reader.read_images(content["images"])
     reader.read_annotations(content["annotations"])

@@ -16,10 +16,11 @@ from PIL import Image
 
 from wsol.data.coco import segmentations
 from wsol.data.dataset import FORMATS, DataSet, Example, Problem, Split
-from wsol.data.images import read_size
+from wsol.data.folder import NO_CLASSES
+from wsol.data.images import SUFFIXES, read_size
 from wsol.data.masks import mask_path, read_whole, resize_nearest
 from wsol.data.runs import decode
-from wsol.data.writers import WRITERS, Content, extent
+from wsol.data.writers import WRITERS, Content, check_names, extent
 from wsol.errors import DataError, ImageError
 from wsol.export.files import xml_text
 
@@ -67,14 +68,15 @@ def convert(
             files. By default what the source has, where the target can hold it.
 
     Raises:
-        DataError: the target is there already, the source cannot be read, nothing of a split is left, or the
-            source has no such truth.
+        DataError: the target is there already, the source cannot be read, nothing of a split is left, the
+            source has no such truth, or the target cannot hold the names of its classes.
     """
     target = Path(target)
     if to not in FORMATS:
         raise DataError(f"to must be one of {', '.join(FORMATS)}, got {to!r}")
     if to == "folder" and link == "none":
         raise DataError("a folder of images is nothing without the images: link must be copy or symlink")
+    check_names(to, source.classes)  # before anything is copied
     with _new_folder(target) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of oddities in metadata; files that fail raise
         work = _Work(source, folder, to, link, truth)
@@ -196,8 +198,14 @@ class _Work:
             raise ImageError(
                 example.id, f"the official format has no place for the comma in {example.ignore!r}"
             )
-        stem = example.id.removesuffix(PurePosixPath(example.id).suffix)
-        if example.id.isspace() or (self.to == "voc" and (stem.strip() != stem or xml_text(stem) != stem)):
+        path = PurePosixPath(example.id)
+        stem = example.id.removesuffix(path.suffix)
+        lost = {
+            "csv": any(name.strip() != name for name in (example.id, *example.masks, example.ignore or "")),
+            "voc": stem.strip() != stem or xml_text(stem) != stem,
+            "folder": path.suffix.lower() not in SUFFIXES or any(part[0] == "." for part in path.parts),
+        }
+        if example.id.isspace() or lost.get(self.to):
             raise ImageError(example.id, f"{self.to} cannot hold this name: rename the file")
 
     def _truth(self, example: Example, wanted: str) -> Example:
@@ -251,7 +259,8 @@ class _Work:
     def _folder_id(self, split: str, example: Example) -> str:
         """``SPLIT/CLASS/x.jpg``; folders of the id that say the same are not repeated."""
         label = self.source.classes[example.label] if self.source.classes else str(example.label)
-        if label != PurePosixPath(label).name or label.startswith(".") or "\\" in label:
+        odd = label != PurePosixPath(label).name or label.startswith(".") or "\\" in label
+        if odd or label in NO_CLASSES:
             raise DataError(f"the class {label!r} cannot be a folder: give it another name in classes.txt")
         inner = example.id.removeprefix(f"{split}/").removeprefix(f"{label}/")
         id = f"{split}/{label}/{inner}"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -81,7 +81,7 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where a data set lies; its splits are read when they are asked for.
+    """Where a data set lies; its splits are read when they are first asked for, and kept.
 
     Attributes:
         name: for people and results.
@@ -105,9 +105,10 @@ class DataSet:
     upright: bool
     root: Path | None = None
     categories: tuple[int, ...] = ()
+    _kept: dict[str, Split] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def split(self, name: str) -> Split:
-        """Read a split.
+        """A split, read the first time; open the data set again to see tables that have changed since.
 
         Args:
             name: one of ``tables``; of the official format also ``train-proxy``, ImageNet's small training
@@ -116,6 +117,11 @@ class DataSet:
         Raises:
             DataError: there is no such split, its table cannot be read, or nothing in it is usable.
         """
+        if name not in self._kept:
+            self._kept[name] = self._read(name)
+        return self._kept[name]
+
+    def _read(self, name: str) -> Split:
         from wsol.data import coco, folder, manifest, official, voc
 
         proxy = self.format == "official" and name == official.PROXY and "train" in self.tables

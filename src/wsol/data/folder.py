@@ -22,7 +22,7 @@ from wsol.data.records import (
 )
 from wsol.errors import DataError
 
-_NO_CLASSES = {"images", "masks", "JPEGImages", "SegmentationObject"}
+NO_CLASSES = {"images", "masks", "JPEGImages", "SegmentationObject"}
 """Folders that other formats have: beside them no class's folder is expected."""
 
 
@@ -42,7 +42,7 @@ def find(place: Place) -> DataSet | None:
             tables[split] = folder
     tables = {name: tables[name] for name in SPLITS if name in tables} or {"train": root}
     names = sorted({name for folder in tables.values() for name in _classes(folder)})
-    if not names or not _NO_CLASSES.isdisjoint(names):
+    if not names or not NO_CLASSES.isdisjoint(names):
         return None
     return DataSet(
         name=root.resolve().name,

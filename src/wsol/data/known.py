@@ -79,8 +79,7 @@ def recognise(splits: Mapping[str, Split]) -> tuple[Known | None, str]:
             for name, count in known.images.items()
             if name in splits and abs(_listed(splits[name]) - count) <= NEAR * count
         ]
-        alike = any(sum(bool(known.ids.search(example.id)) for example in split.examples[:100]) > 50
-                    for split in splits.values())  # fmt: skip
+        alike = _alike(known, splits)
         if len(near) >= 2 or (near and alike):
             reason = f"{' and '.join(near)} have about its number of images"
             return known, f"Taken for {known.title}: {reason}{', and ids like its' if alike else ''}."
@@ -90,6 +89,32 @@ def recognise(splits: Mapping[str, Split]) -> tuple[Known | None, str]:
                 f"known numbers; --expect {known.name} does it."
             )
     return None, "Taken for none of the known data sets, so held against no known numbers."
+
+
+def exactly(splits: Mapping[str, Split]) -> Known | None:
+    """The known set that these splits are of, if its published numbers may stand beside a result on them.
+
+    Every split has as many pictures listed as that set has there, ``val`` and ``test`` its kind of truth,
+    and the ids of one look like its ids. Splits that are not given do not matter; one of which the number is
+    not known, as ImageNet's ``train``, is of no known set.
+    """
+    for known in KNOWN.values():
+        fit = all(
+            known.images.get(name) == _listed(split)
+            and (name not in known.objects or split.truth == known.truth)
+            for name, split in splits.items()
+        )
+        if splits and fit and _alike(known, splits):
+            return known
+    return None
+
+
+def _alike(known: Known, splits: Mapping[str, Split]) -> bool:
+    """The ids of a split look like those of a known set."""
+    return any(
+        sum(bool(known.ids.search(example.id)) for example in split.examples[:100]) > 50
+        for split in splits.values()
+    )
 
 
 def _listed(split: Split) -> int:

@@ -28,8 +28,8 @@ Example::
     001/a.jpg,Danaus plexippus,train,,,,
     001/b.jpg,Danaus plexippus,val,16,70,254,201
 
-UTF-8, with or without a byte order mark; cells with commas or quotes are quoted as spreadsheets do. Tables
-that ``wsol localize --format csv`` wrote are manifests.
+UTF-8, with or without a byte order mark; blanks around a cell do not count; cells with commas or
+quotes are quoted as spreadsheets do. Tables that ``wsol localize --format csv`` wrote are manifests.
 In a folder, ``manifest.csv`` is looked for, or ``train.csv``, ``val.csv`` and ``test.csv``.
 """
 
@@ -78,7 +78,7 @@ def open_file(place: Place, file: Path, name: str | None = None) -> DataSet:
         DataError: the table cannot be read, or has no column ``image`` or ``label``.
     """
     header = _columns(file)
-    named = {row["split"].strip() for _, row in rows(file)} if "split" in header else {_split(file)}
+    named = {row["split"] for _, row in rows(file)} if "split" in header else {_split(file)}
     splits = [split for split in SPLITS if split in named]
     if not splits:
         raise DataError(f"{file}: no row has the split train, val or test")
@@ -138,7 +138,9 @@ def _records(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def rows(file: Path) -> Iterator[tuple[int, Row]]:
-    """Each row with the line it starts at; a row that is too short has empty cells, the rest is under ``""``.
+    """Each row, its cells without the blanks around them, with the line that it starts at.
+
+    A row that is too short has empty cells; what is too much is under ``""``.
 
     Raises:
         DataError: the file cannot be read, or has no column ``image`` or ``label``.
@@ -147,7 +149,7 @@ def rows(file: Path) -> Iterator[tuple[int, Row]]:
     records = _records(file)
     next(records)
     for line, record in records:
-        cells = record + [""] * (len(columns) - len(record))
+        cells = [cell.strip() for cell in record] + [""] * (len(columns) - len(record))
         row = dict(zip(columns, cells, strict=False))
         row[""] = ",".join(cells[len(columns) :])
         yield line, row
@@ -162,7 +164,7 @@ def read_split(data: DataSet, name: str) -> Split:
     file = data.tables[name]
     reader = _Reader(shown(file, data), data.classes)
     for line, row in rows(file):
-        split = row.get("split", name).strip()
+        split = row.get("split", name)
         if split == name:
             reader.read(line, row)
         elif split not in SPLITS:
@@ -186,8 +188,8 @@ class _Reader:
 
     def __init__(self, table: str, classes: tuple[str, ...]) -> None:
         self.table = table
-        self.classes = classes
-        self.index = index_of_names(classes, table) if len(set(classes)) == len(classes) else {}
+        self.classes = tuple(name.strip() for name in classes)  # as cells are
+        self.index = {} if len(set(self.classes)) < len(classes) else index_of_names(self.classes, table)
         self.ledger = Ledger()
         self.pictures: dict[str, _Picture] = {}
 
@@ -266,7 +268,7 @@ def _size(row: Row) -> tuple[int, int] | None:
 
 
 def _boxes(row: Row) -> list[Box]:
-    cells = [row.get(name, "").strip() for name in CORNERS]
+    cells = [row.get(name, "") for name in CORNERS]
     texts = [cells] if any(cells) else []
     texts += [part.split() for part in row.get("boxes", "").split(";") if part.strip()]
     found: list[Box] = []

@@ -194,6 +194,9 @@ def picture_size(width: int | None, height: int | None) -> tuple[int, int] | Non
 def box_fault(box: Box, size: tuple[int, int] | None) -> tuple[str, bool] | None:
     """What is wrong with a box, and whether it is of no use at all; None if it is well.
 
+    One that starts before the frame is of no use: the official code counts from 0, and a start below tells
+    of boxes in another frame. One that ends behind it is used as it is.
+
     Args:
         box: x0, y0, x1, y1.
         size: (height, width) of the frame, if that is known.
@@ -210,9 +213,10 @@ def box_fault(box: Box, size: tuple[int, int] | None) -> tuple[str, bool] | None
     frame = f"the frame, {width} × {height}" if size else "the frame"
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
         return f"the box ({text}) lies outside {frame}", True
-    if min(x0, y0) < -SLACK or x1 > width + SLACK or y1 > height + SLACK:
-        return f"the box ({text}) reaches out of {frame}; it is kept as it is", False
-    return None
+    if min(x0, y0) < -SLACK:
+        return f"the box ({text}) starts outside {frame}: x0 and y0 count from 0", True
+    ends_behind = x1 > width + SLACK or y1 > height + SLACK
+    return (f"the box ({text}) reaches out of {frame}; it is kept as it is", False) if ends_behind else None
 
 
 def make_split(name: str, table: Path, examples: Sequence[Example], ledger: Ledger) -> Split:

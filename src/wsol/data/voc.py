@@ -189,7 +189,9 @@ def _example(entry: str, where: str, annotation: "Element", index: dict[str, int
         if box is None:
             continue
         if fault := box_fault(box, size):
-            ledger.add(where, f"{id}: {fault[0]} (counted from 0)", id if fault[1] else None)
+            ledger.add(
+                where, f"{id}: {fault[0]} (counted from 0; VOC counts from 1)", id if fault[1] else None
+            )
         boxes.append(box)
     return Example(id, index[name], size, tuple(boxes), where=where)
 

@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from wsol.data.dataset import Box, Example
 from wsol.data.manifest import CORNERS
-from wsol.data.records import whole
+from wsol.data.records import index_of_names
 from wsol.errors import DataError
 from wsol.export.files import write_json_array, write_xml, xml_text
 
@@ -69,8 +69,13 @@ def _rows(example: Example) -> Iterator[str]:
 
 
 def write_csv(folder: Path, content: Content) -> None:
-    """``manifest.csv`` as :mod:`wsol.data.manifest` describes it; labels are names where these are clear."""
-    clear = len(set(content.classes)) == len(content.classes) and not any(map(_is_number, content.classes))
+    """``manifest.csv`` as :mod:`wsol.data.manifest` describes it; labels are names where these differ.
+
+    Raises:
+        DataError: a name of a class does not fit in a cell.
+    """
+    check_names("csv", content.classes)
+    clear = len({name.strip() for name in content.classes}) == len(content.classes)
     everything = [example for examples in content.splits.values() for example in examples]
     columns = ["image", "label", "split", "width", "height"]
     columns += CORNERS if any(example.boxes for example in everything) else ()
@@ -147,9 +152,10 @@ def write_voc(folder: Path, content: Content) -> None:
     """``Annotations/`` and ``ImageSets/Main/`` as :mod:`wsol.data.voc` describes them.
 
     Raises:
-        DataError: the name of a class is one that XML does not give back.
+        DataError: two classes have one name, or XML does not give a name back.
     """
     names = content.names()
+    check_names("voc", names)
     for name in names:
         if xml_text(name).strip() != name or "\r" in name or not name:
             raise DataError(
@@ -187,7 +193,12 @@ def _add(parent: Element, **children: object) -> None:
 
 
 def write_folder(folder: Path, content: Content) -> None:
-    """``classes.txt`` beside the folders of images, which are all the rest of this format."""
+    """``classes.txt`` beside the folders of images, which are all the rest of this format.
+
+    Raises:
+        DataError: two classes have one name.
+    """
+    check_names("folder", content.names())
     write_classes(folder, content.names())
 
 
@@ -198,6 +209,23 @@ WRITERS: dict[str, Callable[[Path, Content], None]] = {
     "voc": write_voc,
     "folder": write_folder,
 }
+
+
+def check_names(to: str, classes: Sequence[str]) -> None:
+    """Make sure that a format can tell classes apart.
+
+    Raises:
+        DataError: its labels are names, and two classes have one; or CSV does not give a name back.
+    """
+    for name in classes if to == "csv" else ():
+        if "\r" in name:  # which Python's csv does not quote
+            raise DataError(f"the class {name!r} does not fit in a cell of a table: give it another name")
+    if to not in ("voc", "folder"):
+        return
+    try:
+        index_of_names(classes, to)
+    except DataError as error:
+        raise DataError(f"{error}; or write official, csv or coco, which hold such classes") from None
 
 
 def write_classes(folder: Path, classes: Sequence[str]) -> None:
@@ -238,10 +266,6 @@ def _next(value: float) -> str:
 def _side(low: float, high: float) -> float:
     """The width with which :func:`wsol.data.coco.far_side` gives ``high`` back, up to 15 digits."""
     return float(Decimal(repr(high)) - Decimal(repr(low)))
-
-
-def _is_number(text: str) -> bool:
-    return whole(text) is not None
 
 
 def _stem(id: str) -> str:

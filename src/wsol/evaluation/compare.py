@@ -178,6 +178,7 @@ def _official(column: Column, number: Published) -> bool:
         and column.metric == number.metric
         and aspects.get("split") == "test"
         and aspects.get("label source") == wording.LABELS["true"]
+        and aspects.get("step") == "steps of 0.001"
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wsol.errors import DataError, ModelError
 from wsol.evaluation.options import EvaluationOptions
-from wsol.evaluation.result import LabelSource
+from wsol.evaluation.protocol import LabelSource
 from wsol.metrics import ranks
 from wsol.models.classes import Classes
 
@@ -79,6 +79,10 @@ def match_labels(
     else:
         table = read_class_map(Path(options.class_map), data_classes, class_count, model)
         note = f"class map {options.class_map}"
+    if table is not None and (shared := _shared(table, data_classes, model)):
+        if options.class_map is not None:
+            raise DataError(f"{options.class_map}: {shared}")
+        table, note = None, shared
     if options.label_source == "true" and table is None:
         raise DataError(f"maps of the true class cannot be made: {note}. Give a class map.")
     source = options.label_source or ("predicted" if table is None else "true")
@@ -93,21 +97,43 @@ def _match(names: Sequence[str], count: int, model: Classes, *, wanted: bool) ->
     if tuple(names) == model.names:
         return torch.eye(count, dtype=torch.bool), "same class names"
     table = torch.zeros(len(names), len(model.names), dtype=torch.bool)
-    missing = []
+    missing: dict[str, str] = {}
     for index, name in enumerate(names):
         try:
             if name.isdecimal() and name not in model.names:  # a name, though it looks like an index
-                raise ModelError(name)
+                raise ModelError(f"the model knows no class {name!r}")
             table[index, model.index(name)] = True
-        except ModelError:
-            missing.append(name)
+        except ModelError as error:
+            missing[name] = str(error)
     if missing:
-        listed = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
-        return (
-            None,
-            f"the model does not know {len(missing)} of the {len(names)} classes of the data: {listed}",
-        )
+        listed = ", ".join(list(missing)[:5]) + (", …" if len(missing) > 5 else "")
+        found = f"{len(missing)} of the data's {len(names)} classes are not found in the model: {listed}"
+        unclear = [why for why in missing.values() if not why.startswith("the model knows no class")]
+        return None, "; ".join([found, *unclear[:1]])
     return table, "same class names"
+
+
+def read_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """The rows of a CSV file that are not empty, each with the number of its last line.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def _shared(table: Tensor, names: Sequence[str], model: Classes) -> str:
+    """Which class of the model stands for two of the data; "" if none does."""
+    twice = (table.sum(dim=0) > 1).nonzero()[:, 0].tolist()
+    if not twice:
+        return ""
+    own = [names[index] if names else str(index) for index in table[:, twice[0]].nonzero()[:, 0].tolist()]
+    return f"{' and '.join(own)} are one class of the model, {model.names[twice[0]]!r}"
 
 
 def read_class_map(path: Path, names: Sequence[str], count: int, model: Classes) -> Tensor:
@@ -118,16 +144,11 @@ def read_class_map(path: Path, names: Sequence[str], count: int, model: Classes)
     """
     own = Classes(tuple(names)) if names else Classes(tuple(map(str, range(count))))
     table = torch.zeros(count, len(model.names), dtype=torch.bool)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read the class map {path}: {error}") from error
-    for number, row in rows:
+    for number, row in read_rows(path):
         if len(row) != 2:
             raise DataError(f"{path}, line {number}: expected data class,model class; got {','.join(row)!r}")
         try:
-            table[own.index(row[0]), model.index(row[1])] = True
+            table[own.index(row[0], owner="data"), model.index(row[1])] = True
         except ModelError as error:
             raise DataError(f"{path}, line {number}: {error}") from error
     absent = [own.names[index] for index in (~table.any(dim=1)).nonzero()[:, 0].tolist()]

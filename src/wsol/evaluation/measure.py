@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from wsol.data.dataset import DataSet, Example, Split
 from wsol.data.masks import read_mask
-from wsol.data.records import SLACK, box_fault
+from wsol.data.records import box_fault
 from wsol.errors import DataError, ImageError
+from wsol.evaluation.protocol import LabelSource, Protocol
 from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords, measure_boxes, measure_masks
-from wsol.evaluation.result import LabelSource, Protocol, load_result
+from wsol.evaluation.result import load_result
 from wsol.evaluation.sources import MapSource, Scored
 from wsol.maps import ivr_normalize, normalize
 from wsol.metrics import to_official_frame
@@ -30,12 +31,14 @@ class Measured:
     Attributes:
         split: what was measured.
         records: of the images that could be.
-        skipped: "where: reason" of each problem of its tables and each image that could not be used.
+        skipped: "where: reason" of each image that could not be used.
+        notes: the same of other oddities in its tables.
     """
 
     split: Split
     records: AnyRecords
     skipped: list[str]
+    notes: list[str]
 
     def describe(self) -> dict[str, Any]:
         """For the result: what the numbers are of."""
@@ -81,8 +84,13 @@ class KeptMaps:
             raise DataError(
                 f"the histograms kept have steps of {before.step}, not {protocol.step}; evaluate anew"
             )
-        skipped = [line for line in self.result.skipped if line.startswith(f"{split.name}: ")]
-        return Measured(split, self.result.records_of(split.name), skipped)
+        mine = f"{split.name}: "
+        return Measured(
+            split,
+            self.result.records_of(split.name),
+            skipped=[line for line in self.result.skipped if line.startswith(mine)],
+            notes=[line for line in self.result.notes if line.startswith(mine)],
+        )
 
     def describe(self) -> dict[str, Any]:
         """What the maps were made by."""
@@ -100,7 +108,12 @@ def measure(
     if isinstance(source, KeptMaps):
         return source.measure(split, protocol)
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    skipped = [f"{split.name}: {problem}" for problem in split.problems]
+    notes = [f"{split.name}: {problem}" for problem in split.problems if problem.id is None]
+    wrong: dict[str, list[str]] = {}
+    for problem in split.problems:
+        if problem.id is not None:
+            wrong.setdefault(problem.id, []).append(str(problem))
+    skipped = [f"{split.name}: {'; '.join(problems)}" for problems in wrong.values()]
     parts: list[dict[str, NDArray[Any]]] = []
     bar = tqdm(total=len(split.examples), unit="img", desc=split.name, disable=None if progress else True)
     with bar, ThreadPoolExecutor(threads) as pool:
@@ -124,7 +137,7 @@ def measure(
     if protocol.truth == "masks" and not fields["histograms"][:, 1].any():
         raise DataError(f"no pixel of an object in the masks of the split {split.name!r}: nothing to find")
     kind = BoxRecords if protocol.truth == "boxes" else MaskRecords
-    return Measured(split, kind(**fields, depth=np.array(source.depth)), skipped)
+    return Measured(split, kind(**fields, depth=np.array(source.depth)), skipped, notes)
 
 
 def _read_truth(
@@ -140,6 +153,8 @@ def _read_truth(
                 f"the table says {width} × {height} pixels (width × height), the picture has "
                 f"{there_width} × {there_height}: is it another picture, or turned?"
             )
+        if not (example.boxes if split.truth == "boxes" else example.masks):
+            return f"it has no {'box' if split.truth == 'boxes' else 'mask'}"
         if split.truth == "boxes":
             return _read_boxes(example, size)
         try:
@@ -157,8 +172,8 @@ def _read_boxes(example: Example, size: tuple[int, int]) -> NDArray[np.int64] | 
     """True boxes in the official frame, or why they cannot be used: tables may not tell the size."""
     for box in example.boxes:
         fault = box_fault(box, size)
-        if fault and (fault[1] or min(box) < -SLACK):  # one that only ends too late is taken as it is
-            return fault[0].removesuffix("; it is kept as it is")
+        if fault and fault[1]:  # one that only ends too late is taken as it is
+            return fault[0]
     corners = torch.tensor(example.boxes, dtype=torch.float64).clamp(min=0)
     return np.asarray(to_official_frame(corners, size).numpy())
 

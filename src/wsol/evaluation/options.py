@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from wsol.evaluation.result import Policy, Protocol, Standard
+from wsol.evaluation.protocol import Policy, Protocol, Standard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class EvaluationOptions:
         label: the class of --label-source asked, by the model's name or index.
         name: what to call the result in tables; default: the model.
         seed: of the training, for tables that average over seeds.
-        step: between the thresholds tried, in (0, 1].
+        step: between the thresholds tried, 0.0001 to 1; the official one is 0.001.
         resamples: of the bootstrap behind the 95 % intervals.
     """
 
@@ -51,10 +51,13 @@ class EvaluationOptions:
                 raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}")
         if self.policy == "transferred" and self.select_on == self.split:
             raise ValueError(
-                f"select_on is {self.split!r}, the evaluated split: that is the policy 'oracle'; say so"
+                f"split and select_on are both {self.split!r}: choose the threshold on another split, or say "
+                "policy 'oracle'"
             )
-        if (self.policy == "fixed") != (self.ratio is not None):
-            raise ValueError("ratio and the policy 'fixed' go together: give both or none")
+        if self.policy == "fixed" and self.ratio is None:
+            raise ValueError("the policy 'fixed' needs a ratio")
+        if self.policy != "fixed" and self.ratio is not None:
+            raise ValueError(f"ratio is for the policy 'fixed'; policy is {self.policy!r}")
         if self.ratio is not None and not 0 <= self.ratio <= 1:
             raise ValueError(f"ratio must be in [0, 1], got {self.ratio}")
         if self.threshold == "max" and self.percentile is not None:
@@ -66,8 +69,8 @@ class EvaluationOptions:
             raise ValueError(f"label_source must be true, predicted or asked, got {self.label_source!r}")
         if (self.label_source == "asked") != (self.label is not None):
             raise ValueError("label and label_source 'asked' go together: give both or none")
-        if not 0 < self.step <= 1:
-            raise ValueError(f"step must be in (0, 1], got {self.step}")
+        if not 0.0001 <= self.step <= 1:
+            raise ValueError(f"step must be in [0.0001, 1], got {self.step}")
         if self.resamples < 1:
             raise ValueError(f"resamples must be at least 1, got {self.resamples}")
 

@@ -7,14 +7,18 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsol.component_tree import Contours, best_overlaps, largest_boxes, overlaps_of
+from wsol.component_tree import best_overlaps, largest_boxes, overlaps_of
 from wsol.errors import DataError
 from wsol.export.files import atomic_write
-from wsol.metrics import box_hits, level_histograms, levels_of, mask_overlaps, pixel_histograms
+from wsol.metrics import level_histograms, levels_of, mask_overlaps, pixel_histograms
 from wsol.thresholds import quantize
+
+SMALL = 28
+"""Side of the maps that are kept to be shown."""
 
 UNKNOWN = -1
 """Class of a map that nobody told."""
@@ -71,16 +75,8 @@ class BoxRecords(Records):
 
     def levels(self, ratios: Sequence[float], percentile: float) -> NDArray[np.int64]:
         """T of each image at each τ: (N, len(ratios)), int64."""
-        histograms = torch.from_numpy(self.histograms.astype(np.int64))
-        return levels_of(histograms, torch.tensor(ratios, dtype=torch.float64), percentile).numpy()
-
-    def hits(
-        self, contours: Contours, iou_thresholds: Sequence[float], ratios: Sequence[float], percentile: float
-    ) -> NDArray[np.bool_]:
-        """Whether each image is localized, for each δ at each τ: (N, len(iou_thresholds), len(ratios))."""
-        levels = torch.from_numpy(self.levels(ratios, percentile))
-        deltas = torch.tensor(iou_thresholds, dtype=torch.float64)
-        return box_hits(torch.from_numpy(getattr(self, contours)), levels, deltas).numpy()
+        taus = torch.tensor(ratios, dtype=torch.float64)
+        return levels_of(torch.from_numpy(self.histograms), taus, percentile).numpy()
 
     def overlaps_at(self, ratio: float, percentile: float) -> NDArray[np.float64]:
         """IoU of each image's largest contour at a τ: (N,)."""
@@ -103,9 +99,11 @@ class MaskRecords(Records):
     Attributes:
         histograms: (N, 2, bins), uint16: pixels of background and object in each bin of the map's values
             (:func:`wsol.metrics.pixel_histograms`).
+        maps: (N, 28, 28), uint8: the maps made small, 255 for 1, to show what was found.
     """
 
     histograms: NDArray[np.uint16]
+    maps: NDArray[np.uint8]
 
     def overlaps(self) -> NDArray[np.float64]:
         """IoU of each image's mask with "map ≥ edge", for each lower edge of a bin: (N, bins)."""
@@ -142,7 +140,11 @@ def measure_masks(
 ) -> dict[str, NDArray[Any]]:
     """The fields of :class:`MaskRecords` that come from maps and masks, (B, 224, 224) each."""
     masks_, ignore_ = (torch.from_numpy(pixels).to(maps.device) for pixels in (masks, ignore))
-    return {"histograms": pixel_histograms(maps, masks_, ignore_, step).cpu().numpy().astype(np.uint16)}
+    small = F.adaptive_avg_pool2d(maps[:, None], (SMALL, SMALL))[:, 0]
+    return {
+        "histograms": pixel_histograms(maps, masks_, ignore_, step).cpu().numpy().astype(np.uint16),
+        "maps": (255 * small).round().to(torch.uint8).cpu().numpy(),
+    }
 
 
 def load_records(path: Path, truth: Literal["boxes", "masks"]) -> AnyRecords:

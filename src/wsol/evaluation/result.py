@@ -4,56 +4,18 @@ import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsol.component_tree import Contours
 from wsol.errors import DataError
+from wsol.evaluation.protocol import Policy, Protocol
 from wsol.evaluation.records import AnyRecords, BoxRecords, load_records
 from wsol.export.files import atomic_write
 
-Policy = Literal["transferred", "fixed", "oracle"]
-LabelSource = Literal["true", "predicted", "asked", "unstated"]
-Standard = Literal["max", "percentile", "ivr"]
-
 RESULT_FILE = "result.json"
-FRAME = 224
-"""Side of the official evaluation frame, in pixels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """What makes two numbers comparable.
-
-    Attributes:
-        split: that was evaluated.
-        truth: what it is measured against, boxes or masks.
-        policy: where τ comes from: ``transferred`` (best on another split), ``fixed`` (given), or
-            ``oracle`` (best on the evaluated split itself: the official MaxBoxAcc).
-        selected_on: the split that τ was chosen on; None for ``fixed``.
-        label_source: class of the maps: ``true``, ``predicted`` (top-1), ``asked``, or ``unstated`` by who
-            made them.
-        standard: what τ is a share of: ``max`` (MaS), ``percentile`` (PaS), or ``ivr`` (maps divided by a
-            percentile before MaS).
-        percentile: of PaS and IVR; 100 for MaS.
-        step: between the thresholds tried.
-    """
-
-    split: str
-    truth: Literal["boxes", "masks"]
-    policy: Policy
-    selected_on: str | None
-    label_source: LabelSource
-    standard: Standard = "max"
-    percentile: float = 100.0
-    step: float = 0.001
-
-    @property
-    def level_percentile(self) -> float:
-        """The percentile that levels T are a share of; IVR has divided the maps already."""
-        return self.percentile if self.standard == "percentile" else 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +68,7 @@ class Result:
         scores: the headline numbers first.
         errors: share of each kind of error of the largest contour at the headline τ; empty for masks.
         skipped: images left out, as "where: reason".
+        notes: other oddities of the data, in the same form.
         versions: of what the numbers depend on.
         created: UTC time, ISO 8601.
         folder: where the result was read from; None if it was not.
@@ -119,6 +82,7 @@ class Result:
     scores: tuple[Score, ...]
     errors: dict[str, float]
     skipped: tuple[str, ...]
+    notes: tuple[str, ...]
     versions: dict[str, str]
     created: str
     folder: Path | None = field(default=None, compare=False)
@@ -185,12 +149,15 @@ def load_result(path: str | Path) -> Result:
         values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         scores = tuple(_score(score) for score in values.pop("scores"))
         protocol = Protocol(**values.pop("protocol"))
-        skipped = tuple(values.pop("skipped"))
-        result = Result(**values, scores=scores, protocol=protocol, skipped=skipped, folder=file.parent)
+        listed: dict[str, Any] = {name: tuple(values.pop(name)) for name in ("skipped", "notes")}
+        result = Result(**values, **listed, scores=scores, protocol=protocol, folder=file.parent)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: not the result of wsol evaluate ({error})") from error
     if protocol.policy not in get_args(Policy) or protocol.truth not in ("boxes", "masks"):
         raise DataError(f"{file}: of an unknown protocol ({protocol})")
+    missing = {"name", "split", "images", "fingerprint", "selection"} - set(result.data)
+    if missing or not any(score.ratios for score in scores):
+        raise DataError(f"{file}: lacks {', '.join(sorted(missing)) or 'numbers'}")
     return result
 
 

@@ -4,10 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from wsol.errors import DataError
 from wsol.evaluation import wording
-from wsol.evaluation.result import Result, load_result
+from wsol.evaluation.result import RESULT_FILE, Result, load_result
 
-PROVENANCE = frozenset(("seed", "weights", "checkpoint", "maps", "predictions", "label_match", "classes"))
+PROVENANCE = frozenset((
+    "seed", "weights", "checkpoint", "maps", "maps_digest", "predictions", "label_match", "classes",
+))  # fmt: skip
 """What of a model differs between seeds, or data sets, of the same method."""
 
 
@@ -22,13 +25,19 @@ def load_results(paths: Sequence[str | Path]) -> tuple[list[Result], list[str]]:
     """
     results: dict[Path, Result] = {}
     notes = []
-    for path in paths:
+    for path in (result for given in paths for result in _expand(Path(given))):
         result = load_result(path)
         place = (result.folder or Path(path)).resolve()
         if place in results:
             notes.append(f"{path} is named twice; it counts once")
         results.setdefault(place, result)
     return list(results.values()), notes
+
+
+def _expand(path: Path) -> list[Path]:
+    """A result, or the results that a folder holds."""
+    inside = sorted(file.parent for file in path.glob(f"*/{RESULT_FILE}"))
+    return [path] if (path / RESULT_FILE).is_file() or not inside else inside
 
 
 def without_duplicates(results: Sequence[Result]) -> tuple[list[Result], list[str]]:
@@ -113,14 +122,25 @@ def _settings(result: Result) -> dict[str, str]:
 
 
 def headline_aspects(result: Result) -> dict[str, str]:
-    """Aspects of the headline number."""
-    return wording.aspects(result, next(score for score in result.scores if score.ratios))
+    """Aspects of the headline number.
+
+    Raises:
+        DataError: no number has a τ.
+    """
+    score = next((score for score in result.scores if score.ratios), None)
+    if score is None:
+        raise DataError(f"{result.folder or result.name} has no number with a τ: its protocol is unknown")
+    return wording.aspects(result, score)
 
 
 def skip_notes(results: Sequence[Result], labels: Sequence[str]) -> list[str]:
-    """Results that leave images out, so that their numbers are of fewer images than others'."""
-    return [
-        f"{full_label(result, label)} leaves {result.data['skipped']} images of {result.protocol.split} out."
-        for result, label in zip(results, labels, strict=True)
-        if result.data.get("skipped")
-    ]
+    """Results that leave images out, so that numbers or τ are of fewer images than others'."""
+    notes = []
+    for result, label in zip(results, labels, strict=True):
+        row, selection = full_label(result, label), result.data.get("selection") or {}
+        if result.data.get("skipped"):
+            notes.append(f"{row} leaves {result.data['skipped']} images of {result.protocol.split} out.")
+        if selection.get("skipped"):
+            split = result.protocol.selected_on
+            notes.append(f"{row} leaves {selection['skipped']} images of {split} out, where τ was chosen.")
+    return notes

@@ -1,18 +1,21 @@
 """An evaluation from maps to a result: splits measured once, τ chosen as the policy says, numbers written."""
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from wsol.data.dataset import DataSet, Split
-from wsol.data.known import recognise
-from wsol.errors import DataError
+from wsol.data.known import exactly
+from wsol.errors import DataError, WsolError
 from wsol.evaluation.measure import KeptMaps, Measured, measure
 from wsol.evaluation.options import EvaluationOptions
+from wsol.evaluation.protocol import Protocol
 from wsol.evaluation.records import BoxRecords
-from wsol.evaluation.result import RESULT_FILE, Protocol, Result, load_result
+from wsol.evaluation.result import RESULT_FILE, Result, load_result
 from wsol.evaluation.scoring import choose_ratios, error_shares, scores_of
 from wsol.evaluation.sources import MapSource
 from wsol.inference.run import versions
@@ -47,15 +50,21 @@ def evaluate(
             f"the split {split.name!r} of {data.name} has neither boxes nor masks to measure against"
         )
     protocol = options.protocol(split.truth, source.label_source)
+    if isinstance(source, KeptMaps):
+        named = options.name or source.result.name
+        options = replace(
+            options, name=named, seed=source.result.seed if options.seed is None else options.seed
+        )
     selection = None
     if options.policy == "transferred":
         selection = measure(source, data, _selection_split(data, options, split), protocol, progress)
     measured = measure(source, data, split, protocol, progress)
-    splits = {each.split.name: each.split for each in (measured, selection) if each is not None}
-    known, _ = recognise(splits)
+    known = exactly({split.name: split})
     described = {"name": data.name, "format": data.format, "known": known.name if known else None}
     result = score(source.describe(), described, options, protocol, measured=measured, selection=selection)
-    _write(result, data, output, measured, selection)
+    if isinstance(source, KeptMaps):
+        result = replace(result, versions=source.result.versions | {"scored again by": versions()["wsol"]})
+    _write(result, data, output, measured, selection, overwrite=overwrite)
     return result
 
 
@@ -70,6 +79,7 @@ def score(
 ) -> Result:
     """The result of measured splits; see :func:`evaluate`."""
     records = measured.records
+    both = [measured] if selection is None else [measured, selection]
     if options.ratio is not None:
         ratios: Any = float(options.ratio)
     else:
@@ -83,7 +93,8 @@ def score(
         protocol=protocol,
         scores=scores_of(records, protocol, ratios, resamples=options.resamples),
         errors=error_shares(records, headline, protocol) if isinstance(records, BoxRecords) else {},
-        skipped=tuple(measured.skipped) + (() if selection is None else tuple(selection.skipped)),
+        skipped=tuple(line for each in both for line in each.skipped),
+        notes=tuple(line for each in both for line in each.notes),
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -93,8 +104,14 @@ def check_output(output: Path, overwrite: bool) -> None:
     """Make sure, before any work, that a result may be written there.
 
     Raises:
-        DataError: something is there that is not to be replaced.
+        DataError: something is there that is not to be replaced, or nothing can be written there.
     """
+    try:
+        output.resolve().parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=output.resolve().parent):
+            pass
+    except OSError as error:
+        raise DataError(f"cannot write into {output.resolve().parent}: {error.strerror or error}") from error
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / RESULT_FILE).is_file():
@@ -126,7 +143,13 @@ def _selection_split(data: DataSet, options: EvaluationOptions, evaluated: Split
 
 
 def _write(
-    result: Result, data: DataSet, output: Path, measured: Measured, selection: Measured | None
+    result: Result,
+    data: DataSet,
+    output: Path,
+    measured: Measured,
+    selection: Measured | None,
+    *,
+    overwrite: bool,
 ) -> None:
     """Everything into a folder beside, which then takes the place of ``output``."""
     from wsol.report.evaluation import write_evaluation_report  # drawing takes a second to import
@@ -134,13 +157,18 @@ def _write(
     output = output.resolve()  # "." has no name to put another beside
     fresh = output.with_name(f".{output.name}.{uuid4().hex[:8]}.tmp")
     old = fresh.with_suffix(".old")
+    undrawn: Exception | None = None
     try:
         fresh.mkdir(parents=True)
         measured.records.save(fresh / f"{measured.split.name}.npz")
         if selection is not None:
             selection.records.save(fresh / f"{selection.split.name}.npz")
         result.save(fresh)
-        write_evaluation_report(load_result(fresh), data, fresh)
+        try:
+            write_evaluation_report(load_result(fresh), data, fresh)
+        except Exception as error:  # noqa: BLE001 - hours of measuring are worth more than the page
+            undrawn = error
+        check_output(output, overwrite)  # again: another run may have been faster
         if output.exists():
             output.rename(old)
         fresh.rename(output)
@@ -149,3 +177,8 @@ def _write(
             old.rename(output)
         for left in (fresh, old):
             shutil.rmtree(left, ignore_errors=True)
+    if undrawn is not None:
+        raise WsolError(
+            f"the numbers are in {output}, but its page could not be drawn "
+            f"({type(undrawn).__name__}: {undrawn}); --records {output} tries again"
+        ) from undrawn

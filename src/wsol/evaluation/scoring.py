@@ -1,26 +1,34 @@
 """From the records of images to the numbers of a result: nothing here looks at a map again."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from wsol.component_tree import Contours
 from wsol.errors import DataError
+from wsol.evaluation.protocol import FRAME, Protocol
 from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords
-from wsol.evaluation.result import FRAME, Protocol, Quantity, Score
+from wsol.evaluation.result import Quantity, Score
 from wsol.metrics import (
     ERROR_TYPES,
     V2_IOU_THRESHOLDS,
     Measure,
-    bootstrap_interval,
+    bootstrap_intervals,
     box_measure,
+    distinct_ratios,
     error_types,
+    hit_counts,
+    hits_at,
+    hits_by_ratio,
     mean_measure,
     oracle_measure,
     pixel_measure,
+    references_of,
     thresholds,
 )
 
@@ -42,14 +50,19 @@ def choose_ratios(records: AnyRecords, protocol: Protocol) -> Ratios:
         return {("largest", 0.5): float(ratios[records.overlaps()[:, : len(ratios)].mean(axis=0).argmax()])}
     chosen: Ratios = {}
     for contours in CONTOURS:
-        hits = records.hits(
-            contours, V2_IOU_THRESHOLDS, ratios.tolist(), protocol.level_percentile
-        )  # (N, δ, τ)
-        best = hits.mean(axis=0).argmax(axis=1)
+        best = accuracy_curves(records, contours, protocol).argmax(axis=1)
         chosen |= {
             (contours, delta): float(ratios[i]) for delta, i in zip(V2_IOU_THRESHOLDS, best, strict=True)
         }
     return chosen
+
+
+def accuracy_curves(records: BoxRecords, contours: Contours, protocol: Protocol) -> NDArray[np.float64]:
+    """Share of images localized, for each δ of V2 at each τ of the sweep: (3, τ)."""
+    references = _references(records, protocol)
+    overlaps = torch.from_numpy(getattr(records, contours))
+    counts = hit_counts(overlaps, references, thresholds(protocol.step), _real(V2_IOU_THRESHOLDS))
+    return counts.numpy() / len(records)
 
 
 def scores_of(
@@ -72,12 +85,15 @@ def scores_of(
         oracle = replace(protocol, policy="oracle", selected_on=protocol.split)
         quantities += _at(records, oracle, choose_ratios(records, protocol))
     quantities += [Quantity(name=name) for name in ("Top-1 Cls", "Top-5 Cls") if knows(records, name)]
-    scores = []
-    for quantity in quantities:
-        measure = measure_of(quantity, records, protocol)
-        low, high = bootstrap_interval(measure, resamples=resamples)
-        scores.append(Score(**vars(quantity), value=measure.estimate, low=low, high=high))
-    return tuple(scores)
+    found: dict[Quantity, tuple[float, float, float]] = {}
+    for contours in dict.fromkeys(quantity.contours for quantity in quantities):  # what memory holds at once
+        group = [quantity for quantity in quantities if quantity.contours == contours]
+        measures = _measures_of(group, records, protocol, distinct=True)
+        intervals = bootstrap_intervals(measures, resamples=resamples)
+        for quantity, measure, interval in zip(group, measures, intervals, strict=True):
+            found[quantity] = (measure.estimate, *interval)
+    values = ((quantity, *found[quantity]) for quantity in quantities)
+    return tuple(Score(**vars(each), value=value, low=low, high=high) for each, value, low, high in values)
 
 
 def measure_of(quantity: Quantity, records: AnyRecords, protocol: Protocol) -> Measure:
@@ -86,18 +102,7 @@ def measure_of(quantity: Quantity, records: AnyRecords, protocol: Protocol) -> M
     Raises:
         DataError: the records do not have what it needs.
     """
-    if quantity.name in ("Top-1 Cls", "Top-5 Cls"):
-        return mean_measure(_class_right(quantity, records))
-    if isinstance(records, MaskRecords):
-        if quantity.name == "PxAP":
-            return pixel_measure(records.histograms)
-        overlaps = records.overlaps()
-        if quantity.policy == "oracle":
-            return _best_mean(overlaps[:, : len(thresholds(protocol.step))])
-        return mean_measure(overlaps[:, round(quantity.ratios[0] / protocol.step)])
-    if quantity.contours is None:
-        raise DataError(f"records of boxes do not give {quantity.name}")
-    return _box_measure(quantity, records, protocol)
+    return _measures_of([quantity], records, protocol, distinct=False)[0]
 
 
 def knows(records: AnyRecords, name: str) -> bool:
@@ -132,11 +137,10 @@ def _at(records: AnyRecords, protocol: Protocol, ratios: Ratios | float) -> list
     oracle = protocol.policy == "oracle"
     loc = "GT-known Loc" if protocol.label_source == "true" else "Loc"
     quantities = [quantity("MaxBoxAcc" if oracle else loc, "largest", 0.5)]
-    if knows(records, "Top-1 Loc"):
+    # of a wrongly predicted class there is no map of the true one; of another class's map it means nothing
+    if knows(records, "Top-1 Loc") and protocol.label_source in ("true", "predicted"):
         quantities.append(quantity("Top-1 Loc", "largest", 0.5))
-    if (
-        knows(records, "Top-5 Loc") and protocol.label_source != "predicted"
-    ):  # those maps show the top-1 class
+    if knows(records, "Top-5 Loc") and protocol.label_source == "true":
         quantities.append(quantity("Top-5 Loc", "largest", 0.5))
     quantities.append(quantity("MaxBoxAccV2" if oracle else "BoxAccV2", "all", *V2_IOU_THRESHOLDS))
     for contours in CONTOURS:
@@ -148,22 +152,88 @@ def _at(records: AnyRecords, protocol: Protocol, ratios: Ratios | float) -> list
     return quantities
 
 
+def _measures_of(
+    quantities: Sequence[Quantity], records: AnyRecords, protocol: Protocol, *, distinct: bool
+) -> list[Measure]:
+    """Quantities as functions of the images; what several need is looked up once.
+
+    ``distinct`` leaves each τ out at which all levels are as at the one before: that changes no number, but
+    two results can be compared image by image only over the same τ.
+    """
+    if isinstance(records, MaskRecords):
+        overlaps = records.overlaps()
+        return [_mask_measure(quantity, records, overlaps, protocol) for quantity in quantities]
+    references = _references(records, protocol)
+    ratios = thresholds(protocol.step)
+    sweep = _Sweep(records, references, ratios[distinct_ratios(references, ratios)] if distinct else ratios)
+    return [_box_measure(quantity, sweep) for quantity in quantities]
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Whether images are localized at each τ of a sweep.
+
+    Attributes:
+        records: of the images.
+        references: (N,), float64: what τ is a share of on each map.
+        ratios: (T,), float64: the τ.
+    """
+
+    records: BoxRecords
+    references: Tensor
+    ratios: Tensor
+    known: dict[tuple[Contours, tuple[float, ...]], NDArray[np.bool_]] = field(default_factory=dict)
+
+    def overlaps(self, contours: Contours) -> Tensor:
+        return torch.from_numpy(getattr(self.records, contours))
+
+    def hits(self, contours: Contours, deltas: tuple[float, ...]) -> NDArray[np.bool_]:
+        """For each δ at each τ: (N, δ, τ)."""
+        if (contours, deltas) not in self.known:
+            parts = hits_by_ratio(self.overlaps(contours), self.references, self.ratios, _real(deltas))
+            self.known[contours, deltas] = torch.cat(list(parts)).numpy()
+        return self.known[contours, deltas]
+
+
+def _box_measure(quantity: Quantity, sweep: _Sweep) -> Measure:
+    right = _class_right(quantity, sweep.records) if quantity.name in TOPK else None
+    if quantity.contours is None and right is not None:
+        return mean_measure(right)
+    if quantity.contours is None:
+        raise DataError(f"records of boxes do not give {quantity.name}")
+    deltas = quantity.iou_thresholds
+    if quantity.policy == "oracle":
+        hits = sweep.hits(quantity.contours, deltas)
+        return oracle_measure(hits) if right is None else oracle_measure(hits & right[:, None, None], hits)
+    overlaps, ratios = sweep.overlaps(quantity.contours), _real(quantity.ratios)
+    own = hits_at(overlaps, sweep.references, ratios, _real(deltas)).numpy()  # (N, δ)
+    return box_measure(own if right is None else own & right[:, None])
+
+
+def _mask_measure(
+    quantity: Quantity, records: MaskRecords, overlaps: NDArray[np.float64], protocol: Protocol
+) -> Measure:
+    if quantity.name in TOPK:
+        return mean_measure(_class_right(quantity, records))
+    if quantity.name == "PxAP":
+        return pixel_measure(records.histograms)
+    if quantity.policy == "oracle":
+        return _best_mean(overlaps[:, : len(thresholds(protocol.step))])
+    return mean_measure(overlaps[:, round(quantity.ratios[0] / protocol.step)])
+
+
 def _class_right(quantity: Quantity, records: AnyRecords) -> NDArray[np.bool_]:
     if not knows(records, quantity.name):
         raise DataError(f"{quantity.name} needs the class scores of every image")
     return records.ranks < TOPK[quantity.name]
 
 
-def _box_measure(quantity: Quantity, records: BoxRecords, protocol: Protocol) -> Measure:
-    contours, deltas = quantity.contours or "largest", quantity.iou_thresholds
-    right = _class_right(quantity, records) if quantity.name in TOPK else None
-    percentile = protocol.level_percentile
-    if quantity.policy == "oracle":
-        hits = records.hits(contours, deltas, thresholds(protocol.step).tolist(), percentile)  # (N, δ, τ)
-        return oracle_measure(hits) if right is None else oracle_measure(hits & right[:, None, None], hits)
-    hits = records.hits(contours, deltas, quantity.ratios, percentile)  # (N, δ, τ of each δ)
-    own = hits[:, np.arange(len(deltas)), np.arange(len(deltas))]
-    return box_measure(own if right is None else own & right[:, None])
+def _references(records: BoxRecords, protocol: Protocol) -> Tensor:
+    return references_of(torch.from_numpy(records.histograms), protocol.level_percentile)
+
+
+def _real(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _best_mean(values: NDArray[np.float64]) -> Measure:

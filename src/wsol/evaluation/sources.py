@@ -1,10 +1,11 @@
 """Where score maps come from: a model, or files that other people's code made."""
 
-import csv
+import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,15 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsol.data.dataset import DataSet, Example
-from wsol.data.images import read_size
+from wsol.data.images import SUFFIXES, read_size
 from wsol.errors import DataError, ImageError, ModelError
-from wsol.evaluation.labels import LabelMap
+from wsol.evaluation.labels import LabelMap, read_rows
+from wsol.evaluation.protocol import FRAME, LabelSource
 from wsol.evaluation.records import UNKNOWN
-from wsol.evaluation.result import FRAME, LabelSource
 from wsol.inference.localizer import Localizer
 from wsol.inference.reading import read_batches
 from wsol.maps import upsample
 from wsol.models.classes import Classes
+from wsol.models.weights import file_source
 
 
 @dataclass
@@ -127,9 +129,11 @@ class SavedMaps:
     Args:
         folder: that holds them.
         label_source: what their maker says they are of.
+        asked: of which class, if one is asked for.
         predictions: a CSV file: image id, then the classes of the data (names or indices) from the most
             probable down, as many in each line, for Top-1 and Top-5 Loc and Cls.
         classes: names of the data's classes.
+        class_count: how many they are, if nobody named them.
         batch_size: maps in memory at a time.
 
     Raises:
@@ -141,8 +145,10 @@ class SavedMaps:
         folder: Path,
         *,
         label_source: LabelSource = "unstated",
+        asked: str | None = None,
         predictions: Path | None = None,
         classes: Sequence[str] = (),
+        class_count: int | None = None,
         batch_size: int = 64,
     ) -> None:
         if not folder.is_dir():
@@ -150,11 +156,17 @@ class SavedMaps:
         self.folder = folder
         self.label_source = label_source
         self.batch_size = batch_size
-        self.predictions = {} if predictions is None else read_predictions(predictions, classes)
+        self.asked = asked
+        self.predicted = predictions
+        self.predictions = {} if predictions is None else read_predictions(predictions, classes, class_count)
+        self.digest = hashlib.sha256()
         self.depth = len(next(iter(self.predictions.values()), ()))
+        self.shared: set[str] = set()  # image ids without suffix that several images have
 
     def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
         """See :class:`MapSource`."""
+        stems = Counter(_stem(example.id) for example in examples)
+        self.shared = {stem for stem, count in stems.items() if count > 1}
         with ThreadPoolExecutor(4) as pool:
             for start in range(0, len(examples), self.batch_size):
                 part = range(start, min(start + self.batch_size, len(examples)))
@@ -162,7 +174,9 @@ class SavedMaps:
                 good = [
                     (index, *got) for index, got in zip(part, read, strict=True) if not isinstance(got, str)
                 ]
-                maps = [upsample(torch.from_numpy(map_)[None], (FRAME, FRAME)) for _, map_, _ in good]
+                maps = [map_ for _, map_, _ in good]
+                for map_ in maps:
+                    self.digest.update(map_.numpy().data)
                 ranks = torch.tensor([self._rank(examples[index]) for index, *_ in good], dtype=torch.long)
                 yield Scored(
                     indices=[index for index, *_ in good],
@@ -177,15 +191,21 @@ class SavedMaps:
 
     def describe(self) -> dict[str, Any]:
         """See :class:`MapSource`."""
-        return {"maps": str(self.folder), "predictions": len(self.predictions)}
+        return {
+            "maps": str(self.folder),
+            "maps_digest": f"sha256:{self.digest.hexdigest()}",  # of all that were measured, in order
+            "predictions": None if self.predicted is None else file_source(str(self.predicted)),
+            "asked": self.asked,
+        }
 
-    def _read(self, data: DataSet, example: Example) -> tuple[NDArray[np.float64], tuple[int, int]] | str:
-        """The map and the picture's size, or the reason why there is none."""
+    def _read(self, data: DataSet, example: Example) -> tuple[Tensor, tuple[int, int]] | str:
+        """The map, upsampled, (1, 224, 224), and the picture's size; or the reason why there is none."""
         try:
             size = example.size or _stored_size(data, example)
             if self.depth and example.id not in self.predictions:
                 return "no line in the predictions names it"
-            return read_map(self._path(example.id)), size
+            map_ = torch.from_numpy(read_map(self._path(example.id)))[None]
+            return upsample(map_, (FRAME, FRAME)), size
         except ImageError as error:
             return f"{error.path}: {error.reason}"
         except OSError as error:  # a name that is too long, a folder that must not be read
@@ -193,10 +213,14 @@ class SavedMaps:
 
     def _path(self, id: str) -> Path:
         whole = self.folder / f"{id}.npy"
-        bare = (self.folder / id).with_suffix(".npy")
-        if not whole.exists() and not bare.exists():
+        bare = self.folder / f"{_stem(id)}.npy"
+        if whole.exists():
+            return whole
+        if not bare.exists():
             raise ImageError(whole, f"no such map, nor {bare.name}")
-        return whole if whole.exists() else bare
+        if _stem(id) in self.shared:
+            raise ImageError(bare, f"of several images by its name; call this one's {whole.name}")
+        return bare
 
     def _rank(self, example: Example) -> int:
         ranking = self.predictions.get(example.id, ())
@@ -215,7 +239,7 @@ def read_map(path: Path) -> NDArray[np.float64]:
     except MemoryError as error:
         raise ImageError(path, "its header tells of more numbers than fit into memory") from error
     except Exception as error:  # headers are Python text, archives are zip: damaged ones raise anything
-        raise ImageError(path, f"not a .npy file of numbers ({error})") from error
+        raise ImageError(path, "not a .npy file of numbers") from error
     if not isinstance(values, np.ndarray):
         raise ImageError(path, "an archive of arrays; a map is one .npy file")
     if values.ndim == 3 and values.shape[0] == 1:
@@ -229,17 +253,15 @@ def read_map(path: Path) -> NDArray[np.float64]:
     return numbers
 
 
-def read_predictions(path: Path, classes: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def read_predictions(
+    path: Path, classes: Sequence[str], class_count: int | None = None
+) -> dict[str, tuple[int, ...]]:
     """Classes of the data from the most probable down, by image id; see :class:`SavedMaps`.
 
     Raises:
         DataError: with file and line.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read the predictions {path}: {error}") from error
+    rows = read_rows(path)
     if not rows:
         raise DataError(f"{path}: no predictions in it")
     names = Classes(tuple(classes)) if classes else None
@@ -247,7 +269,7 @@ def read_predictions(path: Path, classes: Sequence[str]) -> dict[str, tuple[int,
     found: dict[str, tuple[int, ...]] = {}
     for number, (id, *labels) in rows:
         try:
-            ranking = tuple(names.index(label) if names else int(label) for label in labels)
+            ranking = tuple(names.index(label, owner="data") if names else int(label) for label in labels)
         except (ModelError, ValueError) as error:
             raise DataError(f"{path}, line {number}: {error}") from error
         if id in found:
@@ -256,8 +278,18 @@ def read_predictions(path: Path, classes: Sequence[str]) -> dict[str, tuple[int,
             raise DataError(
                 f"{path}, line {number}: expected {depth or 1} different classes, got {','.join(labels)!r}"
             )
+        if class_count is not None and max(ranking) >= class_count:
+            raise DataError(
+                f"{path}, line {number}: class {max(ranking)}; the data has {class_count}, from 0"
+            )
         found[id] = ranking
     return found
+
+
+def _stem(id: str) -> str:
+    """An image id without the suffix of an image."""
+    path = PurePosixPath(id)
+    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else id
 
 
 def _stored_size(data: DataSet, example: Example) -> tuple[int, int]:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wsol.evaluation.result import Policy, Protocol, Quantity, Result, Score
+from wsol.evaluation.protocol import Policy, Protocol
+from wsol.evaluation.result import Quantity, Result, Score
 
 LABELS = {
     "true": "map of the true class",
@@ -16,6 +17,8 @@ LABELS = {
 CONTOURS = {"largest": "largest contour", "all": "all contours"}
 
 STANDARDS = {"max": "MaS", "percentile": "PaS", "ivr": "IVR"}
+
+OFFICIAL_STEP = 0.001
 
 METRICS = {
     "GT-known Loc": "images whose largest contour's box meets a true box with IoU ≥ 0.5, at one τ for all "
@@ -97,10 +100,18 @@ def protocol_parts(result: Result, images: int) -> list[str]:
     return [
         f"{data_name(result)} · {protocol.split}, {images:,} image{'' if images == 1 else 's'}",
         policy_words(protocol.policy, protocol.selected_on, ratios),
-        LABELS[protocol.label_source],
+        label_words(result),
         short_standard(protocol),
         protocol.truth,
+        *([] if protocol.step == OFFICIAL_STEP else [f"steps of {protocol.step:g}"]),
     ]
+
+
+def label_words(result: Result) -> str:
+    """Whose maps they are."""
+    asked = result.model.get("asked")
+    words = LABELS[result.protocol.label_source]
+    return f"{words}, {asked}" if result.protocol.label_source == "asked" and asked else words
 
 
 def aspects(result: Result, quantity: Quantity) -> dict[str, str]:
@@ -117,7 +128,7 @@ def aspects(result: Result, quantity: Quantity) -> dict[str, str]:
         found["policy"] = policy_words(quantity.policy, quantity.selected_on, quantity.ratios)
     if quantity.policy == "transferred":
         found["selection"] = f"{quantity.selected_on} data {_short(data.get('selection') or {})}"
-    found["label source"] = LABELS[protocol.label_source]
+    found["label source"] = label_words(result)
     if quantity.policy != "fixed":
         found["step"] = f"steps of {protocol.step:g}"
     found["truth"] = f"true {protocol.truth}"

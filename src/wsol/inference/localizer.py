@@ -254,16 +254,17 @@ class Localizer:
         Returns:
             (B, h', w'), float32, unnormalised.
         """
+        if self.options.map in ("norm", "similarity"):
+            return self._raw_maps(features, labels)["map"]
         weight = self._classifier.linear.weight.float()
-        if self.options.map in ("cam", "nwc"):
-            return class_activation_map(features, weight, labels, clamp_negative=self.options.map == "nwc")
-        norm, similarity = decompose(features, weight, labels)
-        return norm if self.options.map == "norm" else similarity
+        return class_activation_map(features, weight, labels, clamp_negative=self.options.map == "nwc")
 
     def _raw_maps(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The map of the boxes, F and S: (B, h', w') each, unnormalised."""
         norm, similarity = decompose(features, self._classifier.linear.weight.float(), labels)
-        return {"map": self.score_maps(features, labels), "norm": norm, "similarity": similarity}
+        both = {"norm": norm, "similarity": similarity}
+        chosen = both[self.options.map] if self.options.map in both else self.score_maps(features, labels)
+        return {"map": chosen, **both}
 
     def _score(
         self,

@@ -1,16 +1,23 @@
 """How many images of a data set are localized, gathered batch by batch and over several processes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from wsol.component_tree import Contours
+from wsol.metrics.base import ImageMetric
 from wsol.metrics.checks import check_iou_thresholds, check_percentile, check_rank
-from wsol.metrics.functional import box_hits, levels_of, overlaps_by_level, thresholds
+from wsol.metrics.functional import (
+    hit_counts,
+    hits_at,
+    hits_by_ratio,
+    overlaps_by_level,
+    references_of,
+    thresholds,
+)
 from wsol.thresholds import level_histograms
 
 V2_IOU_THRESHOLDS = (0.3, 0.5, 0.7)
@@ -23,10 +30,8 @@ _EMPTY = {
 }
 """What is kept of each image, of no image yet."""
 
-_CHUNK = 1024  # images whose hits at every τ are counted at a time
 
-
-class BoxAccuracy(Metric):
+class BoxAccuracy(ImageMetric):
     """How many images are localized: MaxBoxAcc, MaxBoxAccV2, GT-known, Top-1 and Top-5 Loc.
 
     Choe et al., Evaluating WSOL Methods Right, CVPR 2020 (MaxBoxAcc) and its extension of 2020
@@ -129,7 +134,7 @@ class BoxAccuracy(Metric):
         elif 0.5 in self.iou_thresholds:
             index = self.iou_thresholds.index(0.5)
             values |= {name: best[index], "GT-known Loc": best[index]}
-            if self._gathered()[2][0] >= 0:
+            if self._images()[2][0] >= 0:
                 ratio = float(self.thresholds[int(place[index])])
                 values |= {f"Top-{topk} Loc": self.at(ratio, topk)[index] for topk in (1, 5)}
         return values
@@ -147,9 +152,10 @@ class BoxAccuracy(Metric):
         Raises:
             ValueError: no image was seen, ranks were given only for some, or ``topk`` without ranks.
         """
-        parts = [(len(hits), hits.sum(dim=0)) for hits in self._sweep(topk)]
-        counts = torch.stack([count for _, count in parts]).sum(dim=0)  # (D, T)
-        return counts.double() / sum(images for images, _ in parts)
+        overlaps, references, right = self._gathered(topk)
+        ratios = self.thresholds.to(overlaps.device)
+        counts = hit_counts(overlaps, references, ratios, self._deltas(overlaps), right)  # (D, T)
+        return counts.double() / len(overlaps)
 
     def best_ratios(self) -> Tensor:
         """The lowest ratio τ at which each δ has its highest accuracy, the class aside: (δ,) float64.
@@ -179,20 +185,23 @@ class BoxAccuracy(Metric):
 
     def hits(self, ratios: float | Sequence[float] | Tensor, topk: int | None = None) -> Tensor:
         """Which images are localized at given ratios τ: (N, δ) bool; arguments and errors as :meth:`at`."""
-        overlaps, histograms, rank = self._gathered(topk)
+        overlaps, references, right = self._gathered(topk)
         ratios = torch.as_tensor(ratios, dtype=torch.float64, device=overlaps.device)
         if ratios.shape not in ((), (len(self.iou_thresholds),)):
             raise ValueError(f"ratios must be one τ or one for each δ, got shape {tuple(ratios.shape)}")
-        levels = levels_of(histograms, ratios.expand(len(self.iou_thresholds)), self.percentile)  # (N, D)
-        hits = overlaps.gather(1, levels) >= self._deltas(overlaps)
-        return hits if topk is None else hits & (rank < topk)[:, None]
+        ratios = ratios.expand(len(self.iou_thresholds))
+        hits = hits_at(overlaps, references, ratios, self._deltas(overlaps))
+        return hits if right is None else hits & right[:, None]
 
     def sweep_hits(self, topk: int | None = None) -> Tensor:
         """Which images are localized at each ratio of the sweep: (N, δ, τ) bool; :meth:`curves` is its mean.
 
         It is what :func:`wsol.metrics.oracle_measure` takes. Errors as :meth:`curves`.
         """
-        return torch.cat(list(self._sweep(topk)))
+        overlaps, references, right = self._gathered(topk)
+        ratios = self.thresholds.to(overlaps.device)
+        hits = torch.cat(list(hits_by_ratio(overlaps, references, ratios, self._deltas(overlaps))))
+        return hits if right is None else hits & right[:, None, None]
 
     def reindexed(
         self, *, iou_thresholds: Sequence[float] | None = None, percentile: float | None = None
@@ -216,23 +225,20 @@ class BoxAccuracy(Metric):
         other._computed = None
         return other
 
-    def _sweep(self, topk: int | None) -> Iterator[Tensor]:
-        """Hits (n, δ, τ), bool, of some images after the others: all at once would be large."""
-        overlaps, histograms, rank = self._gathered(topk)
-        ratios = self.thresholds.to(overlaps.device)
-        for start in range(0, len(overlaps), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            levels = levels_of(histograms[part], ratios, self.percentile)
-            hits = box_hits(overlaps[part], levels, self._deltas(overlaps))
-            yield hits if topk is None else hits & (rank[part] < topk)[:, None, None]
-
     def _deltas(self, overlaps: Tensor) -> Tensor:
         return torch.tensor(self.iou_thresholds, dtype=torch.float64, device=overlaps.device)
 
-    def _gathered(self, topk: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Overlaps (N, 256), histograms (N, 256) and rank (N,) of the images of all processes."""
+    def _gathered(self, topk: int | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Overlaps (N, 256), references (N,), and whose class is among the first ``topk`` (N,)."""
         if topk is not None and topk < 1:
             raise ValueError(f"topk must be 1 or more, got {topk}")
+        overlaps, histograms, rank = self._images()
+        if topk is not None and (rank < 0).any():
+            raise ValueError("rank was not given for every image")
+        return overlaps, references_of(histograms, self.percentile), None if topk is None else rank < topk
+
+    def _images(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Overlaps (N, 256), histograms (N, 256) and rank (N,) of the images of all processes."""
         context = self.sync_context(
             dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync, should_unsync=self._should_unsync
         )
@@ -243,7 +249,7 @@ class BoxAccuracy(Metric):
             )
         if len(overlaps) == 0:
             raise ValueError("no image was seen: call update first")
-        if (rank < 0).any() and ((rank >= 0).any() or topk is not None):
+        if (rank < 0).any() and (rank >= 0).any():
             raise ValueError("rank was not given for every image")
         return overlaps, histograms, rank
 

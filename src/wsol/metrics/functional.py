@@ -4,7 +4,7 @@ Boxes here live in the official frame of the protocol (Choe et al., Evaluating W
 CVPR 2020): x0, y0, x1, y1 with both corners inside the box, so a width is x1 − x0 + 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from wsol.component_tree import Contours, best_overlaps
 from wsol.metrics.checks import check_boxes, check_maps, check_percentile
 from wsol.thresholds import histogram_percentile, quantize
+
+_CHUNK = 1024  # images worked on at a time: memory stays flat
 
 
 def thresholds(step: float = 0.001) -> Tensor:
@@ -37,11 +39,8 @@ def levels_of(histograms: Tensor, ratios: Tensor, percentile: float = 100.0) -> 
 
         T = int(τ · reference)
 
-    The reference is the maximum of the 8-bit map u (MaS: :class:`wsol.thresholds.MaximumThreshold`)
-    or its percentile (PaS, Rethinking CAM: :class:`wsol.thresholds.PercentileThreshold`).
-
     Args:
-        histograms: (B, 256), int64: :func:`wsol.thresholds.level_histograms` of the maps.
+        histograms: (B, 256), integer: :func:`wsol.thresholds.level_histograms` of the maps.
         ratios: (T,), float64, in [0, 1].
         percentile: in [0, 100]; 100 is the maximum.
 
@@ -51,10 +50,48 @@ def levels_of(histograms: Tensor, ratios: Tensor, percentile: float = 100.0) -> 
     Raises:
         ValueError: ratios that are not float64 in [0, 1], or a percentile outside [0, 100].
     """
-    if ratios.dtype != torch.float64 or not ((ratios >= 0) & (ratios <= 1)).all():
-        raise ValueError(f"ratios must be float64 in [0, 1], got {ratios}")
+    return _levels(references_of(histograms, percentile), ratios)
+
+
+def references_of(histograms: Tensor, percentile: float = 100.0) -> Tensor:
+    """What τ is a share of on each map.
+
+    It is the maximum of the 8-bit map u (MaS: :class:`wsol.thresholds.MaximumThreshold`) or its percentile
+    (PaS, Rethinking CAM: :class:`wsol.thresholds.PercentileThreshold`).
+
+    Args:
+        histograms: (B, 256), integer: :func:`wsol.thresholds.level_histograms` of the maps.
+        percentile: in [0, 100]; 100 is the maximum.
+
+    Returns:
+        (B,), float64, in [0, 255].
+
+    Raises:
+        ValueError: a percentile outside [0, 100].
+    """
     check_percentile(percentile)
-    return (ratios * histogram_percentile(histograms, percentile)[:, None]).long()
+    parts = torch.split(histograms, _CHUNK)
+    return torch.cat([histogram_percentile(part.long(), percentile) for part in parts])
+
+
+def distinct_ratios(references: Tensor, ratios: Tensor) -> Tensor:
+    """The ratios at which the level of some map differs from that at the ratio before.
+
+    All others repeat what the one before them gives: of the 1000 ratios of a sweep at most 256 are distinct
+    where all maps have the same maximum, as normalised ones do, and τ is a share of it (MaS).
+
+    Args:
+        references: (N,), float64: :func:`references_of`.
+        ratios: (T,), float64, in [0, 1], ascending.
+
+    Returns:
+        (T,), bool, the first always true; its cumulative sum less one numbers the distinct ratios.
+
+    Raises:
+        ValueError: ratios that are not float64 in [0, 1].
+    """
+    changes = _levels(torch.unique(references), ratios).diff(dim=1).any(dim=0)  # (T - 1,)
+    return torch.cat([changes.new_ones(1), changes])[: len(ratios)]
 
 
 def overlaps_by_level(maps: Tensor, boxes: Sequence[Tensor], contours: Contours, threads: int = 1) -> Tensor:
@@ -100,6 +137,83 @@ def box_hits(overlaps: Tensor, levels: Tensor, iou_thresholds: Tensor) -> Tensor
         (B, D, T), bool.
     """
     return overlaps.gather(1, levels)[:, None] >= iou_thresholds[:, None]  # (B, 1, T) >= (D, 1)
+
+
+def hits_at(overlaps: Tensor, references: Tensor, ratios: Tensor, iou_thresholds: Tensor) -> Tensor:
+    """Whether each image is localized, for each δ at a ratio of its own.
+
+    Args:
+        overlaps: (N, 256), float64: :func:`overlaps_by_level`.
+        references: (N,), float64: :func:`references_of`.
+        ratios: (D,), float64, in [0, 1].
+        iou_thresholds: (D,), float64: the δ.
+
+    Returns:
+        (N, D), bool.
+
+    Raises:
+        ValueError: ratios that are not float64 in [0, 1].
+    """
+    return overlaps.gather(1, _levels(references, ratios)) >= iou_thresholds
+
+
+def hits_by_ratio(
+    overlaps: Tensor, references: Tensor, ratios: Tensor, iou_thresholds: Tensor
+) -> Iterator[Tensor]:
+    """Whether each image is localized, for each δ at each ratio: some images after the others.
+
+    Args:
+        overlaps: (N, 256), float64: :func:`overlaps_by_level`.
+        references: (N,), float64: :func:`references_of`.
+        ratios: (T,), float64, in [0, 1].
+        iou_thresholds: (D,), float64: the δ.
+
+    Yields:
+        (n, D, T), bool: all at once would be large.
+
+    Raises:
+        ValueError: ratios that are not float64 in [0, 1].
+    """
+    for part, reference in zip(*(torch.split(each, _CHUNK) for each in (overlaps, references)), strict=True):
+        yield box_hits(part, _levels(reference, ratios), iou_thresholds)
+
+
+def hit_counts(
+    overlaps: Tensor,
+    references: Tensor,
+    ratios: Tensor,
+    iou_thresholds: Tensor,
+    right: Tensor | None = None,
+) -> Tensor:
+    """How many images are localized, for each δ at each ratio.
+
+    Args:
+        overlaps: (N, 256), float64: :func:`overlaps_by_level`.
+        references: (N,), float64: :func:`references_of`.
+        ratios: (T,), float64, in [0, 1], ascending.
+        iou_thresholds: (D,), float64: the δ.
+        right: (N,), bool: images that may count; None for all.
+
+    Returns:
+        (D, T), int64.
+
+    Raises:
+        ValueError: ratios that are not float64 in [0, 1].
+    """
+    if right is not None:
+        overlaps, references = overlaps[right], references[right]
+    new = distinct_ratios(references, ratios)
+    counts = torch.zeros(len(iou_thresholds), int(new.sum()), dtype=torch.int64, device=overlaps.device)
+    for hits in hits_by_ratio(overlaps, references, ratios[new], iou_thresholds):
+        counts += hits.view(torch.uint8).sum(dim=0, dtype=torch.int32)  # ten times faster than of bool
+    return counts[:, new.cumsum(dim=0) - 1]
+
+
+def _levels(references: Tensor, ratios: Tensor) -> Tensor:
+    """T = int(τ · reference): (B,) and (T,) -> (B, T) int64."""
+    if ratios.dtype != torch.float64 or not ((ratios >= 0) & (ratios <= 1)).all():
+        raise ValueError(f"ratios must be float64 in [0, 1], got {ratios}")
+    return (ratios * references[:, None]).long()
 
 
 def to_official_frame(boxes: Tensor, size: tuple[int, int], frame: tuple[int, int] = (224, 224)) -> Tensor:

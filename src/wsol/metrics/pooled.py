@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from wsol.metrics.base import ImageMetric
 from wsol.metrics.checks import check_rank
 from wsol.metrics.pixels import pixel_average_precision, pixel_edges, pixel_histograms
 
 
-class PixelAveragePrecision(Metric):
+class PixelAveragePrecision(ImageMetric):
     """PxAP: average precision of score maps against masks, over the pixels of all images together.
 
     Choe et al., Evaluating WSOL Methods Right, CVPR 2020. See
@@ -62,7 +62,7 @@ class PixelAveragePrecision(Metric):
         return pixel_average_precision(self.histograms)
 
 
-class TopKAccuracy(Metric):
+class TopKAccuracy(ImageMetric):
     """Class accuracy from the place of the true class: Top-1 Cls, Top-5 Cls.
 
     Args:

@@ -4,7 +4,7 @@ A number is written as a function of sums of per-image statistics. A resample of
 row of weights, and all resamples are one matrix product.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -125,9 +125,24 @@ def bootstrap_interval(
     Raises:
         ValueError: ``resamples`` below 1, or ``confidence`` outside (0, 1).
     """
+    return bootstrap_intervals([measure], resamples=resamples, confidence=confidence, seed=seed)[0]
+
+
+def bootstrap_intervals(
+    measures: Sequence[Measure], *, resamples: int = 1000, confidence: float = 0.95, seed: int = 0
+) -> list[tuple[float, float]]:
+    """The intervals of several measures over the same images, as :func:`bootstrap_interval` gives each.
+
+    Images are drawn once, and statistics that several measures have are summed once.
+
+    Raises:
+        ValueError: no measure, measures over other numbers of images, or an option out of its range.
+    """
     _check_options(resamples, confidence)
-    values = np.concatenate([values for (values,) in _resampled([measure], resamples, seed)])
-    return _central(values, confidence)
+    if len({len(measure.statistics) for measure in measures}) != 1:
+        raise ValueError("measures must be one or more, over the same images")
+    values = [np.concatenate(parts) for parts in zip(*_resampled(measures, resamples, seed), strict=True)]
+    return [_central(each, confidence) for each in values]
 
 
 @dataclass(frozen=True)
@@ -183,20 +198,35 @@ def paired_test(
     return PairedTest(difference, low, high, (1 + extreme) / (1 + resamples))
 
 
-def _resampled(measures: list[Measure], resamples: int, seed: int) -> Iterator[list[Floats]]:
+def _resampled(measures: Sequence[Measure], resamples: int, seed: int) -> Iterator[list[Floats]]:
     """Values of the measures on the same resamples of images, some resamples at a time."""
     generator = np.random.default_rng(seed)
-    columns = [_distinct(measure.statistics) for measure in measures]
-    statistics = [measure.statistics[:, kept] for measure, (kept, _) in zip(measures, columns, strict=True)]
+    pools = _pooled([measure.statistics for measure in measures])
     images = len(measures[0].statistics)
     for rows in _blocks(resamples, _ROWS):
         drawn = (generator.integers(images, size=images) for _ in rows)
         weights = np.stack([np.bincount(each, minlength=images) for each in drawn]).astype(np.float32)
         total = np.full(len(rows), float(images))
-        yield [
-            measure.value(_sums(weights, each)[:, column], total)
-            for measure, each, (_, column) in zip(measures, statistics, columns, strict=True)
-        ]
+        values: dict[int, Floats] = {}
+        for pool, columns in pools:
+            sums = _sums(weights, pool)
+            values |= {place: measures[place].value(sums[:, each], total) for place, each in columns.items()}
+        yield [values[place] for place in range(len(measures))]
+
+
+def _pooled(statistics: Sequence[NDArray[Any]]) -> list[tuple[NDArray[Any], dict[int, NDArray[np.int64]]]]:
+    """Of each type the columns that differ, and of each of the statistics, by place, which are its own."""
+    pools = []
+    for kind in dict.fromkeys(each.dtype for each in statistics):
+        places = [place for place, each in enumerate(statistics) if each.dtype == kind]
+        seen: dict[bytes, int] = {}
+        kept, columns = [], {}
+        for place in places:
+            own, column = _distinct(statistics[place], seen=seen)
+            kept.append(statistics[place][:, own])
+            columns[place] = column
+        pools.append((np.concatenate(kept, axis=1), columns))
+    return pools
 
 
 def _swapped(first: Measure, second: Measure, resamples: int, seed: int) -> Iterator[Floats]:
@@ -236,12 +266,15 @@ def _sums(weights: NDArray[np.float32], statistics: NDArray[Any]) -> Floats:
     return sums
 
 
-def _distinct(*statistics: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _distinct(
+    *statistics: NDArray[Any], seen: dict[bytes, int] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Columns that differ in at least one of several (N, K): places kept, and which stands for each.
 
-    Under MaS the 1000 thresholds of a sweep are at most 256 different levels.
+    Under MaS the 1000 thresholds of a sweep are at most 256 different levels. ``seen`` numbers columns that
+    were kept before, and is filled with these.
     """
-    seen: dict[bytes, int] = {}
+    seen = {} if seen is None else seen
     kept: list[int] = []
     column: list[int] = []
     for places in _blocks(statistics[0].shape[1], 64):
@@ -249,10 +282,10 @@ def _distinct(*statistics: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.
         for offset, place in enumerate(places):
             key = b"".join(blake2b(block[offset].data, digest_size=16).digest() for block in blocks)
             if key not in seen:
-                seen[key] = len(kept)
+                seen[key] = len(seen)
                 kept.append(place)
             column.append(seen[key])
-    return np.array(kept), np.array(column)
+    return np.array(kept, np.int64), np.array(column, np.int64)
 
 
 def _widened(statistics: NDArray[Any]) -> NDArray[Any]:

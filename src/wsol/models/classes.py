@@ -3,6 +3,7 @@
 import difflib
 import operator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from timm.data.imagenet_info import ImageNetInfo
@@ -22,8 +23,12 @@ class Classes:
     names: tuple[str, ...]
     aliases: tuple[tuple[str, ...], ...] = ()
 
-    def index(self, label: int | str) -> int:
+    def index(self, label: int | str, *, owner: str = "model") -> int:
         """The class that an index, a name, a synonym or a synset means; upper and lower case are one.
+
+        Args:
+            label: that word or number.
+            owner: who has the classes, for the message.
 
         Raises:
             ModelError: no class is called so, or several are; the message says which come near.
@@ -35,22 +40,30 @@ class Classes:
             if 0 <= int(label) < len(self.names):
                 return int(label)
             raise ModelError(
-                f"class {label} does not exist: the model has classes 0 to {len(self.names) - 1}"
+                f"class {label} does not exist: the {owner} has classes 0 to {len(self.names) - 1}"
             )
         wanted = label.casefold()
-        for words in (self._words(aliases=False), self._words(aliases=True)):
+        for words in (self._by_name, self._by_any_word):
             found = words.get(wanted, [])
             if len(found) == 1:
                 return found[0]
             if found:
                 choices = ", ".join(f"{index} ({', '.join(self._called(index))})" for index in found)
                 raise ModelError(f"{label!r} names several classes; ask by index or synset: {choices}")
-        near = difflib.get_close_matches(wanted, self._words(aliases=True), n=5, cutoff=0.5)
+        near = difflib.get_close_matches(wanted, self._by_any_word, n=5, cutoff=0.5)
         hint = f"; near it are {', '.join(near)}" if near else ""
-        raise ModelError(f"the model knows no class {label!r}{hint}")
+        raise ModelError(f"the {owner} knows no class {label!r}{hint}")
 
     def _called(self, index: int) -> tuple[str, ...]:
         return (self.names[index], *(self.aliases[index] if self.aliases else ()))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        return self._words(aliases=False)
+
+    @cached_property
+    def _by_any_word(self) -> dict[str, list[int]]:
+        return self._words(aliases=True)
 
     def _words(self, *, aliases: bool) -> dict[str, list[int]]:
         words: dict[str, list[int]] = {}

@@ -16,7 +16,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from wsol.component_tree import Contours
+from wsol.evaluation.protocol import Protocol
 from wsol.evaluation.records import BoxRecords, MaskRecords
+from wsol.evaluation.scoring import accuracy_curves
 from wsol.evaluation.wording import contour_words
 from wsol.export.files import atomic_write
 from wsol.metrics import V2_IOU_THRESHOLDS, pixel_edges, precision_recall, thresholds
@@ -30,9 +32,6 @@ SERIES = (PALETTE[1], PALETTE[0], "#98690c")
 
 WIDTHS = (1.6, 2.6, 1.6)
 STYLES = ("-", "-", "-.")
-
-BLOCK = 50
-"""Thresholds counted at a time: memory stays flat for 50,000 images."""
 
 _STYLE = {
     "svg.hashsalt": "wsol", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 10.5,
@@ -64,10 +63,8 @@ def save_plot(figure: Figure, folder: Path, name: str) -> str:
 def accuracy_figure(
     records: Mapping[str, BoxRecords],
     contours: Contours,
-    chosen: Mapping[tuple[Contours, float], float],
-    *,
-    step: float,
-    percentile: float,
+    chosen: Mapping[tuple[Contours, float], tuple[float, float]],
+    protocol: Protocol,
 ) -> Figure:
     """Share of images localized over τ, for each δ.
 
@@ -75,56 +72,33 @@ def accuracy_figure(
         records: of the evaluated split, by its name; then of the split that τ was chosen on, if it is
             another, which is drawn dashed.
         contours: whose boxes count.
-        chosen: τ by contours and δ, marked by a dot where it is known.
-        step: between the thresholds.
-        percentile: see :attr:`wsol.evaluation.result.Protocol.level_percentile`.
+        chosen: τ and the accuracy at it by contours and δ, marked by a dot where it is known.
+        protocol: the steps of τ, and what it is a share of.
     """
-    ratios = thresholds(step).numpy()
+    ratios = thresholds(protocol.step).numpy()
     figure, axes = _canvas(f"Accuracy over τ, {contour_words(contours)}", "images localized")
     for number, each in enumerate(records.values()):
-        curves = box_curves(each, contours, ratios, percentile)  # (δ, τ)
+        curves = accuracy_curves(each, contours, protocol)  # (δ, τ)
         for delta, curve, *look in zip(V2_IOU_THRESHOLDS, curves, SERIES, WIDTHS, STYLES, strict=True):
             label = f"IoU ≥ {delta:g}" if number == 0 else None
             _line(axes, ratios, curve, look, label=label, dashed=number > 0)
-            ratio = chosen.get((contours, delta))
-            if ratio is not None and number == 0:
-                height = curve[np.abs(ratios - ratio).argmin()]
-                axes.plot(
-                    ratio,
-                    height,
-                    "o",
-                    color=look[0],
-                    markersize=8,
-                    markeredgecolor=PAPER,
-                    zorder=5,
-                    clip_on=False,
-                )
+            if number == 0 and (contours, delta) in chosen:
+                _dot(axes, chosen[contours, delta], str(look[0]))
     axes.set_xlabel("threshold τ")
     _percent(axes)
     _legend(axes, list(records), any(key[0] == contours for key in chosen))
     return figure
 
 
-def mask_iou_figure(records: Mapping[str, MaskRecords], chosen: float, step: float) -> Figure:
-    """Mean IoU of map and mask over τ; the chosen τ marked."""
+def mask_iou_figure(records: Mapping[str, MaskRecords], chosen: tuple[float, float], step: float) -> Figure:
+    """Mean IoU of map and mask over τ; the chosen τ and the number at it marked."""
     ratios = thresholds(step).numpy()
     figure, axes = _canvas("Mask IoU over τ", "mean IoU over images")
     look = (SERIES[1], WIDTHS[1], "-")
     for number, each in enumerate(records.values()):
         curve = each.overlaps()[:, : len(ratios)].mean(axis=0)
         _line(axes, ratios, curve, look, label=None if number else "Mask IoU", dashed=number > 0)
-        if number == 0:
-            height = curve[np.abs(ratios - chosen).argmin()]
-            axes.plot(
-                chosen,
-                height,
-                "o",
-                color=look[0],
-                markersize=8,
-                markeredgecolor=PAPER,
-                zorder=5,
-                clip_on=False,
-            )
+    _dot(axes, chosen, SERIES[1])
     axes.set_xlabel("threshold τ")
     _percent(axes)
     _legend(axes, list(records), True)
@@ -142,9 +116,10 @@ def precision_recall_figure(records: MaskRecords, area: float, step: float) -> F
     pooled = torch.from_numpy(records.histograms.sum(axis=0, dtype=np.int64))
     precision, recall = (values.numpy() for values in precision_recall(pooled))
     figure, axes = _canvas(f"Precision and recall of pixels, PxAP {100 * area:.1f} %", "precision")
-    found = precision > 0  # above the highest score there is no pixel to be right about
-    axes.plot(recall[found], precision[found], color=SERIES[0], linewidth=2)
-    axes.fill_between(recall[found], precision[found], color=SERIES[0], alpha=0.12, linewidth=0)
+    gained = np.diff(recall, prepend=0) > 0  # elsewhere P counts for nothing: PxAP = Σ P · ΔR
+    steps = np.append(0, recall[gained]), np.append(precision[gained][:1], precision[gained])
+    axes.plot(*steps, color=SERIES[0], linewidth=2, drawstyle="steps-pre")
+    axes.fill_between(*steps, color=SERIES[0], alpha=0.12, linewidth=0, step="pre")
     edges = pixel_edges(step).numpy()[:-1][::-1]
     for ratio in (0.2, 0.4, 0.6, 0.8):
         at = np.abs(edges - ratio).argmin()
@@ -200,15 +175,6 @@ def error_figure(errors: Mapping[str, float]) -> Figure:
     return figure
 
 
-def box_curves(
-    records: BoxRecords, contours: Contours, ratios: NDArray[np.float64], percentile: float
-) -> NDArray[np.float64]:
-    """Share of images localized, for each δ of V2 at each τ: (3, len(ratios))."""
-    blocks = [ratios[start : start + BLOCK].tolist() for start in range(0, len(ratios), BLOCK)]
-    hits = (records.hits(contours, V2_IOU_THRESHOLDS, block, percentile) for block in blocks)
-    return np.concatenate([each.mean(axis=0) for each in hits], axis=1)
-
-
 def _canvas(title: str, label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.3, 3.5), layout="constrained")
     axes: Axes = figure.subplots()
@@ -226,6 +192,10 @@ def _line(
         axes.plot(x, y, color=str(colour), linewidth=1.1, linestyle=(0, (3, 2.5)))
     else:
         axes.plot(x, y, color=str(colour), linewidth=width, linestyle=style, label=label)
+
+
+def _dot(axes: Axes, place: tuple[float, float], colour: str) -> None:
+    axes.plot(*place, "o", color=colour, markersize=8, markeredgecolor=PAPER, zorder=5, clip_on=False)
 
 
 def _percent(axes: Axes) -> None:

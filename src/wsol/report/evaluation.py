@@ -1,7 +1,5 @@
 """An evaluation as one HTML page without scripts, and its plots as files."""
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -16,11 +14,12 @@ from wsol.data.dataset import DataSet
 from wsol.evaluation import wording
 from wsol.evaluation.records import BoxRecords, MaskRecords
 from wsol.evaluation.result import Result, Score
-from wsol.evaluation.scoring import CONTOURS
+from wsol.evaluation.scoring import CONTOURS, TOPK
 from wsol.export.files import atomic_write
 from wsol.metrics import V2_IOU_THRESHOLDS
 from wsol.report import curves
 from wsol.report.examples import cards, pick
+from wsol.report.html import policy_hash
 from wsol.report.svg import inline_svg
 
 GROUPS = {
@@ -63,7 +62,7 @@ def write_evaluation_report(result: Result, data: DataSet, folder: Path) -> None
         masks=isinstance(result.records, MaskRecords),
         settings=_settings(result),
         style=style,
-        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}",
+        policy=f"default-src 'none'; img-src data:; style-src {policy_hash(style)}",
     )
     with atomic_write(folder / "report.html") as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -155,9 +154,9 @@ def _figures(result: Result) -> Iterator[tuple[str, Figure, str]]:
 def _box_figures(
     result: Result, records: Mapping[str, BoxRecords], drawn: str
 ) -> Iterator[tuple[str, Figure, str]]:
-    step, percentile, chosen = result.protocol.step, result.protocol.level_percentile, _chosen(result)
+    chosen = _chosen(result)
     for contours in CONTOURS:
-        figure = curves.accuracy_figure(records, contours, chosen, step=step, percentile=percentile)
+        figure = curves.accuracy_figure(records, contours, chosen, result.protocol)
         words = wording.contour_words(contours)
         yield f"accuracy_{contours}", figure, f"Share of images whose box ({words}) is right. {drawn}"
     figure = curves.overlap_figure(result.overlaps(), V2_IOU_THRESHOLDS)
@@ -177,14 +176,15 @@ def _box_figures(
 def _mask_figures(
     result: Result, records: Mapping[str, MaskRecords], drawn: str
 ) -> Iterator[tuple[str, Figure, str]]:
-    split, step, ratio = result.protocol.split, result.protocol.step, result.headline_ratio
+    split, step = result.protocol.split, result.protocol.step
+    score = result.score("Mask IoU", result.protocol.policy)
     figure = curves.precision_recall_figure(records[split], result.score("PxAP").value, step)
-    caption = f"All pixels of {split} together; the area under the line is PxAP."
+    caption = f"All pixels of {split} together; the area under the steps is PxAP."
     yield "precision_recall", figure, caption
-    figure = curves.mask_iou_figure(records, ratio, step)
+    figure = curves.mask_iou_figure(records, (score.ratios[0], score.value), step)
     yield "mask_iou", figure, f"Mean IoU of the map above τ and the true mask. {drawn}"
     figure = curves.overlap_figure(result.overlaps(), ())
-    yield "overlaps", figure, f"How well the map above τ = {ratio:g} meets the true mask."
+    yield "overlaps", figure, f"How well the map above τ = {score.ratios[0]:g} meets the true mask."
 
 
 def _selected(result: Result) -> dict[str, BoxRecords | MaskRecords]:
@@ -195,13 +195,14 @@ def _selected(result: Result) -> dict[str, BoxRecords | MaskRecords]:
     return {split: result.records_of(split)} if (result.folder / f"{split}.npz").is_file() else {}
 
 
-def _chosen(result: Result) -> dict[tuple[Any, float], float]:
-    """τ of the result's own policy, by contours and δ."""
+def _chosen(result: Result) -> dict[tuple[Any, float], tuple[float, float]]:
+    """τ of the result's own policy and the accuracy at it, by contours and δ."""
     return {
-        (score.contours, delta): ratio
+        (score.contours, score.iou_thresholds[0]): (score.ratios[0], score.value)
         for score in result.scores
-        if score.policy == result.protocol.policy and score.contours is not None
-        for delta, ratio in zip(score.iou_thresholds, score.ratios, strict=True)
+        if score.policy == result.protocol.policy
+        and len(score.iou_thresholds) == 1
+        and score.name not in TOPK
     }
 
 
@@ -232,8 +233,3 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"  # result.json has every digit
     return "–" if value is None else str(value)
-
-
-def _hash(text: str) -> str:
-    """The content-security policy's name of an inline style sheet: no other one has an effect."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

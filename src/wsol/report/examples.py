@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,8 +16,10 @@ from wsol.data.dataset import DataSet, Example
 from wsol.data.images import read_image
 from wsol.data.masks import read_mask
 from wsol.errors import ImageError
+from wsol.evaluation.protocol import FRAME
 from wsol.evaluation.records import BoxRecords
-from wsol.evaluation.result import FRAME, Result
+from wsol.evaluation.result import Result
+from wsol.maps import upsample
 from wsol.report.svg import outline, rectangle
 
 SHOWN = 8
@@ -86,6 +89,7 @@ class _Drawer:
         self.data = data
         self.records = result.records
         self.overlaps = result.overlaps()
+        self.ratio = result.headline_ratio
         self.examples: dict[str, Example] = {}
         if isinstance(self.records, BoxRecords):
             self.found = self.records.boxes_at(result.headline_ratio, result.protocol.level_percentile)
@@ -136,8 +140,14 @@ class _Drawer:
         if name not in self.examples:
             raise ImageError(name, "the data has no such image in this split")
         mask, _ = read_mask(self.data, self.examples[name], (FRAME, FRAME))
-        path = outline(mask)
-        return Markup(f'<path class="halo" d="{path}"/><path class="true" d="{path}"/>')
+        small = torch.from_numpy(self.records.maps[place])[None] / 255
+        found = upsample(small, (FRAME, FRAME))[0].numpy() >= self.ratio
+        paths = [("true", outline(mask)), ("found", outline(found))]
+        return Markup("").join(
+            Markup('<path class="halo" d="{0}"/><path class="{1}" d="{0}"/>').format(path, kind)
+            for kind, path in paths
+            if path
+        )
 
 
 def _rank(rank: int, depth: int) -> str:

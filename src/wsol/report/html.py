@@ -73,7 +73,8 @@ def write_report(
         settings=settings or {},
         script=script,
         style=style,
-        policy=f"default-src 'none'; img-src data:; script-src {_hash(script)}; style-src {_hash(style)}",
+        policy="default-src 'none'; img-src data:; "
+        f"script-src {policy_hash(script)}; style-src {policy_hash(style)}",
         constants=_embed({"palette": PALETTE, "mapNames": MAP_NAMES, "colours": _colours()}),
     )
     with (
@@ -171,6 +172,6 @@ def _assets(*names: str) -> Markup:
     return Markup("\n" + "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names))
 
 
-def _hash(text: str) -> str:
-    """The content-security policy's name of an inline script: no other one will run."""
+def policy_hash(text: str) -> str:
+    """The content-security policy's name of an inline script or style: no other one has an effect."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
