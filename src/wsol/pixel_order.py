@@ -90,16 +90,17 @@ def sort(
     Args:
         values: (frame,).
         chosen: (frame,).
-        order: (frame + 4,), written: their places by ascending value.
+        order: (frame + 4,), written: their places by ascending value, in raster order where it is the same.
         start: (257,), written: where each value begins in ``order``.
     """
     start[:] = 0
     for p in range(len(values)):
-        start[np.int64(values[p]) + 1] += chosen[p]
+        if chosen[p]:
+            start[np.int64(values[p]) + 1] += 1
     for value in range(256):
         start[value + 1] += start[value]
     places = start.copy()
     for p in range(len(values)):
-        value = int(values[p]) if chosen[p] else 256  # others are overwritten behind the end
-        order[places[value]] = p
-        places[value] += chosen[p]
+        if chosen[p]:
+            order[places[values[p]]] = p
+            places[values[p]] += 1

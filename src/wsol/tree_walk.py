@@ -20,12 +20,16 @@ _RING = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1), (1, -1), (1, 0), (
 """(dy, dx) of each bit of a pixel's surroundings."""
 
 
+_FOUR_SIDES = 0b010_101_010
+
+
 def _describe_surroundings(eight: bool) -> Words:
     """What a pixel joins, for each of the 512 patterns of pixels around it that are in already.
 
     Bits 0–2: quads that the pixel completes to three or four pixels. Bits 3–5: how many of the
     neighbours must be asked for their component (those connected around the pixel share one). From
-    bit 6, four bits each: which, as places in ``_RING``.
+    bit 6, four bits each: which, as places in ``_RING``. Bit 22: whether the pixel was a hole by itself,
+    with all four neighbours in.
     """
     table = np.zeros(512, np.uint32)
     near = 2 if eight else 1  # squared distance of connected pixels
@@ -42,7 +46,7 @@ def _describe_surroundings(eight: bool) -> Words:
                 inside = [other for other in inside if other not in joined]
             touching = [place for place in group if _distance(place, 4) <= near]
             asked += sorted(touching, key=lambda place: _distance(place, 4))[:1]
-        code |= len(asked) << 3
+        code |= len(asked) << 3 | (pattern & _FOUR_SIDES == _FOUR_SIDES) << 22
         for number, place in enumerate(asked):
             code |= place << 6 + 4 * number
         table[pattern] = code
@@ -56,6 +60,7 @@ def _distance(one: int, other: int) -> int:
 EIGHT, FOUR = _describe_surroundings(True), _describe_surroundings(False)
 PLACE, _AREA = np.uint64((1 << 24) - 1), np.uint64(24)  # a key: a pixel's place, and above it an area
 _THREE, _SIX, _SEVEN, _FIFTEEN = np.uint32(3), np.uint32(6), np.uint32(7), np.uint32(15)
+_FILLS, _BIT = np.uint32(22), np.uint32(1)
 
 
 @njit(inline="always")
@@ -204,7 +209,7 @@ def follow_all(
     """Raise ``best`` (256,) to the overlap of every component at every level from 0 up.
 
     A component stands from the level at which a pixel last joined it to that at which the next one does,
-    or to ``end`` of its pixels, where it is gone. Returns whether one ever closed around a hole.
+    or to ``end`` of its pixels, where it is gone. Returns whether there was a hole at any level.
     """
     (height, width), size, pitch = frame, frame[0] * frame[1], np.uint64(frame[1])
     steps, column, inside, label = _pixels(frame)
@@ -212,7 +217,7 @@ def follow_all(
     left, right = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint32)
     first, last = np.empty(size // 2, np.uint32), np.empty(size // 2, np.uint32)
     since, overlap = np.empty(size // 2, np.int32), np.empty(size // 2, np.float64)
-    known, closed = ZERO, False
+    known, holes, holed = ZERO, 0, False
     for level in range(255):
         changed = ZERO
         for place in range(start[level], start[level + 1]):
@@ -235,7 +240,7 @@ def follow_all(
                 step = steps[code >> np.uint32(6 + 4 * number) & _FIFTEEN]
                 other = _find(parent, np.uint64(label[p + step]))
                 if other == root:
-                    closed = True
+                    holes += 1  # the pixel closes a ring
                 else:
                     if since[other] != level:
                         _raise(best, since[other], level, overlap[other])
@@ -244,6 +249,7 @@ def follow_all(
                     right[root] = max(right[root], right[other])
                     first[root] = min(first[root], first[other])
                     last[root] = max(last[root], last[other])
+            holes -= code >> _FILLS & _BIT
             label[p] = root
             if since[root] != level:
                 _raise(best, since[root], level, overlap[root])
@@ -254,6 +260,7 @@ def follow_all(
             right[root] = max(right[root], x)
             first[root] = min(first[root], np.uint32(p))
             last[root] = max(last[root], np.uint32(p))
+        holed |= holes > 0  # within a level rings close and fill again
         for place in range(changed):
             root = np.uint64(touched[place])
             if parent[root] == root:
@@ -265,4 +272,4 @@ def follow_all(
     for place in range(ONE, known + ONE):
         if parent[place] == place:
             _raise(best, since[place], np.int64(end[first[place]]), overlap[place])
-    return closed
+    return holed
