@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from wsol import boxes, maps, pooling, thresholds
+from wsol import boxes, erasing, losses, maps, pooling, thresholds
 from wsol.errors import ImageError, ModelError, WsolError
 from wsol.inference.localization import Localization
 from wsol.inference.localizer import Localizations, Localizer
@@ -28,7 +28,9 @@ __all__ = [
     "RuntimeOptions",
     "WsolError",
     "boxes",
+    "erasing",
     "load",
+    "losses",
     "maps",
     "metrics",
     "pooling",
