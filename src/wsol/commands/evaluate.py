@@ -32,7 +32,9 @@ def evaluate_parser() -> ArgumentParser:
         epilog="Exit code: 0 all well, 1 an error, 2 wrong usage, 3 finished but images were skipped, 130 "
         "interrupted (nothing is written).",
     )
-    parser.add_argument("model", nargs="?", type=str | None, help="as --backbone", metavar="MODEL")
+    parser.add_argument(
+        "model", nargs="?", type=str | None, help="the same as --backbone: a name of a model", metavar="MODEL"
+    )
     parser.add_argument("--data", type=str, required=True, help="data set: a folder, COCO file or CSV table")
     parser.add_argument("--images", type=str | None, help="its images; default: images/ in it")
     parser.add_argument(
