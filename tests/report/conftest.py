@@ -15,11 +15,12 @@ from wsol.inference.localization import Localization
 from wsol.maps import MapKind
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 
 Make = Callable[..., Localization]
+Open = Callable[..., "Page"]
 
 
 def photo(size: tuple[int, int], seed: int = 0) -> Image.Image:
@@ -101,3 +102,29 @@ def browser() -> "Iterator[Browser]":
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_page(browser: "Browser") -> "Iterator[Open]":
+    """Opens a page of ours; its complaints, and requests to anywhere else, fail the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def expect(url: str, path: Path) -> None:
+        if url != path.as_uri() and not url.startswith("data:"):
+            complaints.append(f"request to {url}")
+
+    def _open(path: Path, size: tuple[int, int] = (1200, 900), **options: Any) -> "Page":
+        contexts.append(browser.new_context(viewport={"width": size[0], "height": size[1]}, **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: expect(request.url, path))
+        page.goto(path.as_uri())
+        return page
+
+    yield _open
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,6 +1,6 @@
 """What a person sees of an evaluation: the page in a real browser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from tests.evaluation.conftest import Truth, Write, make_data, write
+from tests.report.conftest import Open
 from wsol.evaluation.records import BoxRecords
 from wsol.evaluation.result import Result
 from wsol.report.evaluation import write_evaluation_report
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 __all__ = ["write"]  # a fixture
 
@@ -27,10 +28,8 @@ Show = Callable[..., "Page"]
 
 
 @pytest.fixture
-def show(browser: "Browser", tmp_path: Path, write: Write) -> "Iterator[Show]":
-    """Writes the page of an evaluation and opens it; complaints and requests fail the test."""
-    complaints: list[str] = []
-    contexts = []
+def show(open_page: Open, tmp_path: Path, write: Write) -> Show:
+    """Writes the page of an evaluation and opens it."""
 
     def _show(
         truth: Truth = "boxes", *, ids: list[str] = IDS, width: int = 1200, scheme: str = "light",
@@ -41,25 +40,9 @@ def show(browser: "Browser", tmp_path: Path, write: Write) -> "Iterator[Show]":
         result = change(write(ids=ids, truth=truth))
         assert result.folder
         write_evaluation_report(result, data, result.folder)
-        path = result.folder / "report.html"
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))  # type: ignore[arg-type]
-        opened = contexts[-1].new_page()
-        opened.set_default_timeout(10_000)
-        opened.on("console", lambda message: complaints.append(message.text))
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.on("request", lambda request: _expect(request.url, path, complaints))
-        opened.goto(path.as_uri())
-        return opened
+        return open_page(result.folder / "report.html", (width, 900), color_scheme=scheme)
 
-    yield _show
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _expect(url: str, path: Path, complaints: list[str]) -> None:
-    if url != path.as_uri() and not url.startswith("data:"):
-        complaints.append(f"request to {url}")
+    return _show
 
 
 def test_boxes_lie_where_the_records_say(show: Show) -> None:

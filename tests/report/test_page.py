@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.report.conftest import Make, localization, photo
+from tests.report.conftest import Make, Open, localization, photo
 from wsol.inference.localization import Localization
 from wsol.maps import normalize, upsample
 from wsol.report.html import write_report
@@ -26,32 +26,15 @@ NASTY = '</script><img src=x onerror="window.hacked=1">\'"&amp;<!--'
 
 
 @pytest.fixture
-def show(browser: "Browser", tmp_path: Path) -> "Iterator[Show]":
-    """Writes a report and opens it; complaints of the page and requests to anywhere fail the test."""
-    complaints: list[str] = []
-    contexts = []
+def show(open_page: Open, tmp_path: Path) -> Show:
+    """Writes a report and opens it."""
 
     def _show(results: list[Localization], *, size: tuple[int, int] = (1200, 900), **options: Any) -> "Page":
         path = tmp_path / "report.html"
         write_report(results, path, **options)
-        contexts.append(browser.new_context(viewport={"width": size[0], "height": size[1]}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: _expect(request.url, path, complaints))
-        page.goto(path.as_uri())
-        return page
+        return open_page(path, size)
 
-    yield _show
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _expect(url: str, path: Path, complaints: list[str]) -> None:
-    if url != path.as_uri() and not url.startswith("data:"):
-        complaints.append(f"request to {url}")
+    return _show
 
 
 def canvas_map(page: "Page", kind: str) -> NDArray[np.int64]:
