@@ -19,7 +19,7 @@ from wsol.errors import ImageError, ModelError
 from wsol.inference.localization import Localization
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.reading import read_batches
-from wsol.maps import class_activation_map, decompose, normalize, upsample
+from wsol.maps import normalize, upsample
 from wsol.models import Classifier, Model
 from wsol.models.folding import fold_batch_norms
 from wsol.thresholds import foreground
@@ -254,14 +254,11 @@ class Localizer:
         Returns:
             (B, h', w'), float32, unnormalised.
         """
-        if self.options.map in ("norm", "similarity"):
-            return self._raw_maps(features, labels)["map"]
-        weight = self._classifier.linear.weight.float()
-        return class_activation_map(features, weight, labels, clamp_negative=self.options.map == "nwc")
+        return self._classifier.score_maps(features, labels, self.options.map)
 
     def _raw_maps(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The map of the boxes, F and S: (B, h', w') each, unnormalised."""
-        norm, similarity = decompose(features, self._classifier.linear.weight.float(), labels)
+        norm, similarity = self._classifier.decompose(features, labels)
         both = {"norm": norm, "similarity": similarity}
         chosen = both[self.options.map] if self.options.map in both else self.score_maps(features, labels)
         return {"map": chosen, **both}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wsol.errors import ModelError
+from wsol.maps import MapKind, class_activation_map, decompose
 from wsol.pooling import PoolingKind, global_average_pool, thresholded_average_pool
 
 WORKING = (
@@ -71,8 +72,32 @@ class Classifier(nn.Module):
         Returns:
             features (B, K, h, w), the input of the pooling, and logits (B, C) = W · pooled + b.
         """
-        features = cast("Network", self.network).forward_features(images)
+        features = self.features(images)
         return features, self.linear(self.pool(features))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> features (B, K, h, w) alone."""
+        return cast("Network", self.network).forward_features(images)
+
+    def score_maps(self, features: Tensor, labels: Tensor, kind: MapKind = "cam") -> Tensor:
+        """The map of one class an image.
+
+        Args:
+            features: (B, K, h, w), of :meth:`forward`.
+            labels: (B,), int64.
+            kind: which map.
+
+        Returns:
+            (B, h, w), float32 at least, unnormalised.
+        """
+        if kind in ("norm", "similarity"):
+            return self.decompose(features, labels)[kind == "similarity"]
+        weight = self.linear.weight.float()
+        return class_activation_map(features, weight, labels, clamp_negative=kind == "nwc")
+
+    def decompose(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """F and S of the map of one class an image, (B, h, w) each (:func:`wsol.maps.decompose`)."""
+        return decompose(features, self.linear.weight.float(), labels)
 
 
 def prove_fit(network: nn.Module, name: str, input_size: tuple[int, int]) -> None:

@@ -1,0 +1,124 @@
+"""Bridging the Gap (Kim et al., CVPR 2022): strong features and likeness to the class are made to agree.
+
+    L = CE + λ_drop · L_drop                                        in the warm-up epochs 1 … n
+    L = CE + λ_drop · L_drop + λ_sim · L_sim + λ_norm · L_norm      after them
+
+L_sim and L_norm (:mod:`wsol.losses`) pull the two factors of a CAM together; L_drop asks the features to
+stay the same when the most active pixels of an inner map are erased (:func:`wsol.erasing.attentive_dropout`).
+Only the layers behind that map run a second time. Classes and maps come from the clean pass alone.
+"""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from torch import Generator, Tensor
+
+from wsol.erasing import attentive_dropout
+from wsol.losses import Region, consistency_loss, norm_loss, similarity_loss
+from wsol.methods.base import Batch, Method
+from wsol.methods.checks import check_shares
+from wsol.models import Classifier
+from wsol.models.layers import Passed, before, find_layer, stages
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgingOptions:
+    """Bridging the Gap. Defaults: released for ResNet50 on CUB-200-2011.
+
+    Attributes:
+        warm_up: epochs without similarity and norm loss; default: 2/7 of all, as released for CUB.
+        similarity: λ_sim, weight of the similarity loss.
+        norm: λ_norm, weight of the norm loss.
+        drop: λ_drop, weight of the consistency loss.
+        foreground: τ_fg: the feature norm above it is foreground, in [0, 1].
+        background: τ_bg: the feature norm below it is background, in [0, 1].
+        region: the norm loss looks at the similarity to the true class (target; ImageNet's) or to the most
+            similar one (max; CUB's).
+        drop_threshold: γ of attentive dropout: above this share of the maximum a pixel may be erased.
+        drop_probability: q: with this probability it is.
+        drop_layer: whose output is erased, by module name; default: features.22 (conv4_3's ReLU) of
+            vgg16_cam, layer4.0 of ResNets, else the input of the last stage.
+        batch_size_after: images in a batch after the warm-up; default: the same.
+    """
+
+    warm_up: int | None = None
+    similarity: float = 0.5
+    norm: float = 0.05
+    drop: float = 2.0
+    foreground: float = 0.4
+    background: float = 0.2
+    region: Region = "max"
+    drop_threshold: float = 0.8
+    drop_probability: float = 0.25
+    drop_layer: str | None = None
+    batch_size_after: int | None = None
+
+    def __post_init__(self) -> None:
+        check_shares(self, "foreground", "background", "drop_threshold", "drop_probability")
+        for name in ("similarity", "norm", "drop"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        if self.region not in get_args(Region):
+            raise ValueError(f"region must be one of {get_args(Region)}, got {self.region!r}")
+        if self.warm_up is not None and self.warm_up < 0:
+            raise ValueError(f"warm_up must be at least 0, got {self.warm_up}")
+        if self.batch_size_after is not None and self.batch_size_after < 1:
+            raise ValueError(f"batch_size_after must be at least 1, got {self.batch_size_after}")
+
+
+class BridgingTheGap(Method):
+    """Bridging the Gap between classification and localization."""
+
+    options: BridgingOptions
+
+    def __init__(self, classifier: Classifier, options: BridgingOptions, *, epochs: int = 1) -> None:
+        super().__init__(classifier, options, epochs=epochs)
+        self.warm_up = round(2 / 7 * epochs) if options.warm_up is None else options.warm_up
+        self.drop_layer = options.drop_layer or default_drop_layer(classifier)
+        find_layer(classifier.network, self.drop_layer)
+
+    def losses(self, batch: Batch, *, epoch: int, generator: Generator) -> dict[str, Tensor]:
+        """See :meth:`Method.losses`."""
+        options, labels = self.options, batch.labels
+        passed = Passed(
+            self.classifier.network,
+            self.drop_layer,
+            lambda inner: attentive_dropout(
+                inner,
+                threshold=options.drop_threshold,
+                probability=options.drop_probability,
+                generator=generator,
+            ),
+        )
+        with passed.recording():
+            features, logits = self.classifier(batch.images)
+        terms = {"classification": batch.cross_entropy(logits)}
+        if options.drop:
+            with passed.again():
+                erased = self.classifier.features(batch.images)
+            terms["drop"] = options.drop * consistency_loss(features, erased)
+        if epoch <= self.warm_up:
+            return terms
+        weight = self.classifier.linear.weight
+        if options.similarity:
+            terms["similarity"] = options.similarity * similarity_loss(
+                features, weight, labels, foreground=options.foreground, background=options.background
+            )
+        if options.norm:
+            terms["norm"] = options.norm * norm_loss(features, weight, labels, region=options.region)
+        return terms
+
+    def epoch_batch_size(self, epoch: int, batch_size: int) -> int:
+        """See :meth:`Method.epoch_batch_size`."""
+        after = self.options.batch_size_after
+        return batch_size if after is None or epoch <= self.warm_up else after
+
+
+def default_drop_layer(classifier: Classifier) -> str:
+    """Where attentive dropout stands in the paper's networks, and where it is set in others."""
+    names = {name for name, _ in classifier.network.named_modules()}
+    if "layer4.0" in names:  # ResNets
+        return "layer4.0"
+    if "features.22" in names and "features.32" in names:  # vgg16_cam: conv4_3's ReLU, before pool4
+        return "features.22"
+    return before(classifier.network, stages(classifier.network)[-1])
