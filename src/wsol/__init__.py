@@ -10,7 +10,8 @@ from wsol.errors import ImageError, ModelError, WsolError
 from wsol.inference.localization import Localization
 from wsol.inference.localizer import Localizations, Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
-from wsol.models import ModelOptions, build
+from wsol.methods.saved import load_model
+from wsol.models import ModelOptions
 
 if TYPE_CHECKING:
     from wsol import metrics
@@ -42,8 +43,9 @@ def load(name_or_checkpoint: str = "efficientnet_lite0", **options: Any) -> Loca
     """A localizer by the name of its model.
 
     Args:
-        name_or_checkpoint: ``efficientnet_lite0`` (works offline with the extra ``demo``), any timm CNN, or
-            one of the papers' networks.
+        name_or_checkpoint: ``efficientnet_lite0`` (works offline with the extra ``demo``), any timm CNN, one
+            of the papers' networks, or what ``wsol train`` made: a run directory, or a ``.safetensors`` of
+            one.
         **options: every field of :class:`wsol.models.ModelOptions` (``checkpoint``, ``classes``,
             ``pooling``, ``stride``, …), :class:`wsol.inference.options.LocalizerOptions` (``map``,
             ``threshold``, ``ratio``, ``boxes``, ``top_k``, …) and
@@ -64,7 +66,7 @@ def load(name_or_checkpoint: str = "efficientnet_lite0", **options: Any) -> Loca
     ]
     localizer_options, runtime = LocalizerOptions(**chosen[1]), RuntimeOptions(**chosen[2])
     return Localizer(
-        build(ModelOptions(backbone=name_or_checkpoint, **chosen[0])), localizer_options, runtime
+        load_model(ModelOptions(backbone=name_or_checkpoint, **chosen[0])), localizer_options, runtime
     )
 
 

@@ -14,6 +14,7 @@ from wsol.commands.compare import compare, compare_parser
 from wsol.commands.data import add_data_commands, data, data_parser
 from wsol.commands.evaluate import evaluate, evaluate_parser
 from wsol.commands.localize import demo, demo_parser, localize, localize_parser
+from wsol.commands.train import train, train_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     skipped. 130: interrupted; what was done is kept.
     """
     parser = _parser()
-    options = parser.parse_args(None if arguments is None else list(arguments))
+    options = parser.parse_args(
+        [_dashed(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    )
     command = options.subcommand
     for stream in (sys.stdout, sys.stderr):  # a file name may hold what a terminal cannot show
         if isinstance(stream, TextIOWrapper):
@@ -44,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+def _dashed(word: str) -> str:
+    """--training.batch_size, as the key is called in a file, is --training.batch-size too."""
+    option, equals, value = word.partition("=")
+    named = option.startswith("--") and not option.startswith("--print_config")
+    return option.replace("_", "-") + equals + value if named else word
+
+
 def _parser() -> ArgumentParser:
     from wsol import __version__
 
@@ -53,6 +63,9 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subcommands(required=True)
     commands.add_subcommand("demo", demo_parser(), help="localise the built-in photographs")
     commands.add_subcommand("localize", localize_parser(), help="localise photographs into a folder")
+    commands.add_subcommand(
+        "train", train_parser(), help="train a classifier that localises, from labels alone"
+    )
     commands.add_subcommand(
         "evaluate", evaluate_parser(), help="measure a model or saved maps by the protocol"
     )
@@ -66,6 +79,7 @@ def _parser() -> ArgumentParser:
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "demo": demo,
     "localize": localize,
+    "train": train,
     "evaluate": evaluate,
     "compare": compare,
     "data": data,

@@ -33,7 +33,7 @@ def attentive_dropout(
     attention = _attention(features)
     region = attention > threshold * _peak(attention)
     drawn = torch.rand(region.shape, device=features.device, generator=generator) < probability
-    return features.masked_fill(region & drawn, 0)
+    return torch.where(region & drawn, 0, features)  # unlike masked_fill it keeps the memory format
 
 
 def importance_map(features: Tensor) -> Tensor:
@@ -82,13 +82,16 @@ def attention_dropout(
         features: (B, K, h, w).
         threshold: t of the drop mask.
         drop_probability: in [0, 1].
-        generator: of the draw, on the CPU; None takes PyTorch's own.
+        generator: of the draw, on the device of ``features``; None takes PyTorch's own.
 
     Returns:
         (B, K, h, w).
     """
     _check(features, threshold=threshold, drop_probability=drop_probability)
-    drops = torch.rand((), generator=generator).item() < drop_probability
+    drops = torch.rand((), device=features.device, generator=generator) < drop_probability
+    if features.is_cuda:  # to ask for the draw would make the program wait for the device
+        mask, importance = drop_mask(features, threshold=threshold), importance_map(features)
+        return features * torch.where(drops, mask, importance)
     return features * (drop_mask(features, threshold=threshold) if drops else importance_map(features))
 
 
@@ -111,7 +114,7 @@ def erase_attended(features: Tensor, attention: Tensor, *, threshold: float) -> 
         raise ValueError(
             f"attention must be (B, h, w) of features {tuple(features.shape)}, got {tuple(attention.shape)}"
         )
-    return features.masked_fill((attention.detach() >= threshold)[:, None], 0)
+    return torch.where((attention.detach() >= threshold)[:, None], 0, features)
 
 
 def seed_targets(attention: Tensor, *, high: float, low: float, fewest: int = 30) -> Tensor:
@@ -171,7 +174,53 @@ def hide_patches(
     grid = (batch, -(-height // size), -(-width // size))
     hidden = torch.rand(grid, device=device, generator=generator) < probability
     pixels = hidden.repeat_interleave(size, dim=1).repeat_interleave(size, dim=2)[:, :height, :width]
-    return images.masked_fill(pixels[:, None], 0)
+    return torch.where(pixels[:, None], 0, images)
+
+
+def mixing_box(size: tuple[int, int], ratio: float, centre: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box of CutMix (Yun et al., ICCV 2019) that is filled from another image.
+
+        side = int(S · √(1 − λ)) along each axis of length S, half of it (side // 2) to either side of the
+        centre, clipped to the image
+
+    What is left of the image is therefore at least λ of it: who mixes labels computes the share anew.
+
+    Args:
+        size: (H, W).
+        ratio: λ, the share of the image that is to stay, in [0, 1].
+        centre: (row, column).
+
+    Returns:
+        x0, y0, x1, y1, the last two exclusive; empty where a side is below 2.
+
+    Raises:
+        ValueError: a ratio outside [0, 1].
+    """
+    _check_shares(ratio=ratio)
+    (y0, y1), (x0, x1) = (
+        (max(at - half, 0), min(at + half, length))
+        for length, at in zip(size, centre, strict=True)
+        for half in [int(length * (1 - ratio) ** 0.5) // 2]
+    )
+    return x0, y0, x1, y1
+
+
+def cut_and_paste(images: Tensor, permutation: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+    """CutMix (Yun et al., ICCV 2019): inside the box each image shows its partner.
+
+    Args:
+        images: (B, C, H, W).
+        permutation: (B,), int64: the partner of each image.
+        box: x0, y0, x1, y1 in pixels, the last two exclusive.
+
+    Returns:
+        (B, C, H, W).
+    """
+    _check(images)
+    x0, y0, x1, y1 = box
+    mixed = images.clone()
+    mixed[:, :, y0:y1, x0:x1] = images[:, :, y0:y1, x0:x1][permutation]
+    return mixed
 
 
 def _attention(features: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from wsol.maps import decompose
+from wsol.maps import class_activation_map, decompose, feature_norm
 
 Region = Literal["target", "max"]
 
@@ -69,10 +69,11 @@ def norm_loss(features: Tensor, weight: Tensor, labels: Tensor, *, region: Regio
     """
     if region not in get_args(Region):
         raise ValueError(f"region must be one of {get_args(Region)}, got {region!r}")
-    norm, similarity = decompose(features, weight, labels)  # (B, h, w) each
-    with torch.no_grad():
-        sign = similarity if region == "target" else _highest_sign(features, weight)
+    with torch.no_grad():  # norms are positive: similarities have the signs of maps
+        cam = class_activation_map(features, weight, labels)
+        sign = cam if region == "target" else _highest(features, weight)  # (B, h, w)
         near, far = sign > 0, sign < 0
+    norm = feature_norm(features)  # (B, h, w)
     return (_mean(norm, far) - _mean(norm, near)).mean()
 
 
@@ -93,7 +94,8 @@ def consistency_loss(features: Tensor, erased: Tensor) -> Tensor:
         raise ValueError(
             f"features and erased must be of one shape, got {tuple(features.shape)} and {tuple(erased.shape)}"
         )
-    return (features - erased).abs().mean()
+    difference = (features - erased).abs()
+    return difference.mean(dtype=torch.promote_types(difference.dtype, torch.float32))  # many elements
 
 
 def _mean(values: Tensor, region: Tensor) -> Tensor:
@@ -102,6 +104,6 @@ def _mean(values: Tensor, region: Tensor) -> Tensor:
     return (values * inside).sum(dim=(1, 2)) / (inside.sum(dim=(1, 2)) + 1e-15)
 
 
-def _highest_sign(features: Tensor, weight: Tensor) -> Tensor:
-    """The sign of max_c S_c: that of max_c f · W_c, for norms are positive. (B, h, w)."""
+def _highest(features: Tensor, weight: Tensor) -> Tensor:
+    """The highest map of any class, max_c f · W_c: (B, h, w)."""
     return torch.einsum("bkhw,ck->bchw", features, weight).amax(dim=1)

@@ -59,16 +59,25 @@ def decompose(features: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor,
         ValueError: shapes that do not fit.
         IndexError: a label outside [0, C).
     """
-    features, weight = (
-        values if values.element_size() > 2 else values.float() for values in (features, weight)
-    )
+    features, weight = _precise(features), _precise(weight)
     cam = class_activation_map(features, weight, labels)
     norm = torch.linalg.vector_norm(features, dim=1)  # (B, h, w)
     scale = norm * torch.linalg.vector_norm(_class_weight(features, weight, labels), dim=1)[:, None, None]
     seen = scale > 0
     similarity = torch.where(seen, cam / torch.where(seen, scale, 1), 0)
-    low, high = _extremes(norm)
-    return (norm - low) / (high - low + 1e-15), similarity
+    return _stretched(norm), similarity
+
+
+def feature_norm(features: Tensor) -> Tensor:
+    """F of :func:`decompose` alone.
+
+    Args:
+        features: (B, K, h, w).
+
+    Returns:
+        (B, h, w) in [0, 1], float32 at least.
+    """
+    return _stretched(torch.linalg.vector_norm(_precise(features), dim=1))
 
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -150,6 +159,17 @@ def _class_weight(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     if labels.shape != features.shape[:1]:
         raise ValueError(f"labels must be ({features.shape[0]},), one an image, got {tuple(labels.shape)}")
     return weight.index_select(0, labels)  # refuses negative labels, which weight[labels] would wrap
+
+
+def _precise(values: Tensor) -> Tensor:
+    """In float32 at least."""
+    return values if values.element_size() > 2 else values.float()
+
+
+def _stretched(norm: Tensor) -> Tensor:
+    """Min–max of feature norms (B, h, w), with a denominator that is never 0."""
+    low, high = _extremes(norm)
+    return (norm - low) / (high - low + 1e-15)
 
 
 def _extremes(maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,13 +1,15 @@
 """The packaged numbers of the literature."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from wsol.errors import DataError
-from wsol.evaluation.published import published
+from wsol.evaluation.published import EVALUATION, published, recipe_tables
 from wsol.evaluation.wording import METRICS
 
+ROOT = Path(__file__).parents[2]
 EVERYTHING = ("cub", "imagenet", "openimages")
 
 
@@ -59,3 +61,33 @@ def test_only_the_data_sets_asked_for() -> None:
     assert published([]) == ()
     with pytest.raises(DataError, match="'butterflies'"):
         published(["butterflies"])
+
+
+def test_numbers_of_methods_that_are_here_have_recipes() -> None:
+    for number in published(EVERYTHING):
+        assert bool(number.recipes) == (number.method not in ("GenPromp", "TriLite", "F-CAM"))
+        assert bool(number.recipes) == (number.source in EVALUATION)
+        for path in number.recipes:
+            assert path.startswith((f"recipes/{number.data}/", "recipes/methods/"))
+            assert (ROOT / path).is_file()
+
+
+def test_commands() -> None:
+    tables = recipe_tables()
+    assert (
+        "| HaS · ResNet50 (Choe et al. 2020) | MaxBoxAccV2 64.6† | "
+        "`wsol train --config recipes/cub/resnet50.yaml --config recipes/methods/has.yaml "
+        "--data CUB --output runs/cub-resnet50-has`<br>"
+        "`wsol evaluate runs/cub-resnet50-has/last.safetensors --data CUB --policy oracle` |\n"
+    ) in tables
+    assert "Top-1 Loc 73.16†, Top-5 Loc 86.68†, GT-known Loc 91.60†" in tables
+    assert "| F-CAM | PxAP 72.1† | not in this package |" in tables
+
+
+def test_the_page_of_recipes_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    assert page.endswith("\n" + recipe_tables()), (
+        "docs/recipes.md does not end with the tables of published.csv: replace what stands there from the "
+        'first ### on by the output of python -c "from wsol.evaluation.published import recipe_tables; '
+        "print(recipe_tables(), end='')\""
+    )

@@ -139,12 +139,13 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
     from wsol.evaluation.sources import ModelMaps
     from wsol.inference.localizer import Localizer
     from wsol.inference.options import LocalizerOptions, RuntimeOptions
-    from wsol.models import ModelOptions, build
+    from wsol.methods.saved import load_model
+    from wsol.models import ModelOptions
 
     if options.model is not None:
         options.backbone = options.model
     localizer = Localizer(
-        build(options_of(ModelOptions, options)),
+        load_model(options_of(ModelOptions, options)),
         LocalizerOptions(map=options.map),
         options_of(RuntimeOptions, options),
     )

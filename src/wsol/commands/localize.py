@@ -61,12 +61,13 @@ def localize(options: Namespace) -> int:
     from wsol.inference.localizer import Localizer
     from wsol.inference.options import LocalizerOptions, RuntimeOptions
     from wsol.inference.run import localize_files
-    from wsol.models import ModelOptions, build
+    from wsol.methods.saved import load_model
+    from wsol.models import ModelOptions
 
     model_options: ModelOptions = options_of(ModelOptions, options)
     localizer_options: LocalizerOptions = options_of(LocalizerOptions, options)
     runtime: RuntimeOptions = options_of(RuntimeOptions, options)
-    localizer = Localizer(build(model_options), localizer_options, runtime)
+    localizer = Localizer(load_model(model_options), localizer_options, runtime)
     summary = localize_files(
         localizer,
         model_options,
@@ -85,11 +86,12 @@ def demo(options: Namespace) -> int:
     from wsol.data.samples import sample_photographs
     from wsol.inference.localizer import Localizer
     from wsol.inference.run import localize_files
-    from wsol.models import ModelOptions, build
+    from wsol.methods.saved import load_model
+    from wsol.models import ModelOptions
 
     model_options = ModelOptions()
     summary = localize_files(
-        Localizer(build(model_options)),
+        Localizer(load_model(model_options)),
         model_options,
         sample_photographs(),
         Path(options.output),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 Truth = Literal["boxes", "masks", "none"]
 FORMATS = ("official", "csv", "coco", "voc", "folder")
+SYNTHETIC = "synthetic"
+"""The name of the built-in data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ def open_data(
     (:mod:`wsol.data.folder`).
 
     Args:
-        path: the data set's folder, or a COCO or CSV file.
+        path: the data set's folder, or a COCO or CSV file; ``synthetic``, if nothing of that name is here,
+            is the built-in data set (:mod:`wsol.data.synthetic`), drawn on first use.
         images: folder that image paths are relative to, if it is not where the format has it.
         metadata: folder of the official text files, or a COCO or CSV file, if it is not where the format
             has it.
@@ -170,6 +173,11 @@ def open_data(
     from wsol.data import coco, manifest, official
     from wsol.data.records import Place
 
+    if str(path) == SYNTHETIC and not Path(path).exists():
+        from wsol.data.synthetic import cached
+
+        data = open_data(cached(), images=images, metadata=metadata, masks=masks)
+        return replace(data, name=SYNTHETIC)
     root = _existing("the data set", path, None)
     table = root
     if root.is_file():

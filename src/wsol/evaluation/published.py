@@ -1,10 +1,12 @@
 """Numbers of the literature, to print beside one's own: always marked, never measured here."""
 
 import csv
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import Literal
 
 from wsol.data.known import KNOWN
@@ -21,6 +23,14 @@ NOTE = (
 )
 
 
+EVALUATION = {
+    "Choe et al. 2020": ("/last.safetensors", "--policy oracle"),
+    "Kim et al. 2022": ("", "--policy oracle"),
+    "Bae et al. 2020": ("", "--map nwc --threshold percentile --policy fixed --ratio 0.35"),
+}
+"""Which weights of a run each paper's numbers are of, and its options of ``wsol evaluate``."""
+
+
 @dataclass(frozen=True)
 class Published:
     """A number of a paper.
@@ -33,6 +43,8 @@ class Published:
         value: in %, as printed.
         protocol: ``official`` (Choe et al., CVPR 2020: oracle, MaS), or the paper's ``own``.
         source: where it is from.
+        recipes: that train it, later ones over earlier ones, as paths in the repository; empty where the
+            method is not in this package.
     """
 
     method: str
@@ -42,6 +54,7 @@ class Published:
     value: str
     protocol: Literal["official", "own"]
     source: str
+    recipes: tuple[str, ...] = ()
 
 
 def published(data: Sequence[str]) -> tuple[Published, ...]:
@@ -62,4 +75,36 @@ def published(data: Sequence[str]) -> tuple[Published, ...]:
 @cache
 def _read() -> tuple[Published, ...]:
     text = resources.files("wsol.evaluation").joinpath("published.csv").read_text(encoding="utf-8")
-    return tuple(Published(**row) for row in csv.DictReader(text.splitlines()))  # type: ignore[arg-type]
+    rows = csv.DictReader(text.splitlines())
+    return tuple(Published(**row | {"recipes": tuple(row["recipes"].split())}) for row in rows)
+
+
+def recipe_tables() -> str:
+    """The numbers with the commands that train and measure them, in Markdown: docs/recipes.md holds it."""
+    lines = []
+    for data, known in KNOWN.items():
+        lines += [f"### {known.title}", "", "| method | published | commands |", "|---|---|---|"]
+        rows: defaultdict[tuple[str, str, str], list[Published]] = defaultdict(list)
+        for number in published([data]):
+            rows[number.method, number.backbone, number.source].append(number)
+        for (method, backbone, source), numbers in rows.items():
+            named = f"{method} · {backbone}" if backbone else method
+            cited = "" if source == method else f" ({source})"
+            values = ", ".join(f"{number.metric} {number.value}{MARK}" for number in numbers)
+            lines.append(f"| {named}{cited} | {values} | {_commands(numbers[0])} |")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(number: Published) -> str:
+    if not number.recipes:
+        return "not in this package"
+    data = number.data.upper()
+    parts = [PurePosixPath(path).stem for path in number.recipes]
+    run = f"runs/{'-'.join([number.data, *parts])}"
+    configs = " ".join(f"--config {path}" for path in number.recipes)
+    weights, options = EVALUATION[number.source]
+    return (
+        f"`wsol train {configs} --data {data} --output {run}`<br>"
+        f"`wsol evaluate {run}{weights} --data {data} {options}`"
+    )

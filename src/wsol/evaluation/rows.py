@@ -9,7 +9,7 @@ from wsol.evaluation import wording
 from wsol.evaluation.result import RESULT_FILE, Result, load_result
 
 PROVENANCE = frozenset((
-    "seed", "weights", "checkpoint", "maps", "maps_digest", "predictions", "label_match", "classes",
+    "seed", "run", "weights", "checkpoint", "maps", "maps_digest", "predictions", "label_match", "classes",
 ))  # fmt: skip
 """What of a model differs between seeds, or data sets, of the same method."""
 

@@ -86,8 +86,8 @@ def score(
         ratios = choose_ratios(records if selection is None else selection.records, protocol)
     headline = ratios if isinstance(ratios, float) else ratios["largest", 0.5]
     return Result(
-        name=options.name or str(model.get("backbone") or model.get("maps")),
-        seed=options.seed,
+        name=options.name or _name(model),
+        seed=model.get("run", {}).get("seed") if options.seed is None else options.seed,
         model=model,
         data=data | measured.describe() | {"selection": None if selection is None else selection.describe()},
         protocol=protocol,
@@ -98,6 +98,14 @@ def score(
         versions=versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _name(model: dict[str, Any]) -> str:
+    """A trained model goes by its method, others by their backbone, maps by their folder."""
+    if "run" in model:
+        nwc = " + NWC" if model["map"] == "nwc" else ""
+        return f"{model['run']['title']}{nwc}"
+    return str(model.get("backbone") or model.get("maps"))
 
 
 def check_output(output: Path, overwrite: bool) -> None:

@@ -107,9 +107,9 @@ class ModelMaps:
         return {
             "backbone": model.name,
             "weights": model.weights,
-            "method": "cam",
+            "method": model.method,
             "pooling": model.classifier.pooling,
-            "map": self.localizer.options.map,
+            "map": self.localizer.map,
             "input_size": model.input_size[0],
             "mean": list(model.mean),
             "std": list(model.std),
@@ -117,7 +117,7 @@ class ModelMaps:
             "classes": len(model.classes.names),
             "label_match": self.labels.note,
             "asked": None if self.labels.asked is None else model.classes.names[self.labels.asked],
-        }
+        } | ({"run": dict(model.run)} if model.run else {})
 
 
 class SavedMaps:

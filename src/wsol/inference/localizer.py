@@ -19,7 +19,8 @@ from wsol.errors import ImageError, ModelError
 from wsol.inference.localization import Localization
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.reading import read_batches
-from wsol.maps import normalize, upsample
+from wsol.maps import MapKind, normalize, upsample
+from wsol.methods import check
 from wsol.models import Classifier, Model
 from wsol.models.folding import fold_batch_norms
 from wsol.thresholds import foreground
@@ -61,6 +62,7 @@ class Localizer:
 
         Raises:
             ModelError: the model's head is untrained, or the device or precision cannot be had.
+            UsageError: a map that does not go with the method that the model was trained by.
         """
         if not model.trained:
             raise ModelError(
@@ -68,7 +70,8 @@ class Localizer:
                 "nothing. Train it first, or give a checkpoint."
             )
         self.model = model
-        self.options = options or LocalizerOptions()
+        self.options = (options or LocalizerOptions()).resolved(model.use)
+        check(model.method, map=self.map)
         self.runtime = runtime or RuntimeOptions()
         self.device = _device(self.runtime)
         folded = cast("Classifier", fold_batch_norms(model.classifier, model.input_size))
@@ -76,6 +79,11 @@ class Localizer:
         self._mean, self._std = (
             torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
         )
+
+    @property
+    def map(self) -> MapKind:
+        """Which map the boxes come from."""
+        return self.options.map or "cam"
 
     def __call__(
         self, images: ImageLike | Sequence[ImageLike], label: Label | None = None
@@ -237,7 +245,7 @@ class Localizer:
                     scores=scores,
                     components=_renumber(found.labels[i], order, int(found.counts[i])),
                     raw_maps={name: array[i] for name, array in arrays.items()},
-                    map_kind=self.options.map,
+                    map_kind=self.map,
                     level=T[i],
                 )
             )
@@ -245,7 +253,7 @@ class Localizer:
 
     @torch.inference_mode()
     def score_maps(self, features: Tensor, labels: Tensor) -> Tensor:
-        """The map that ``options.map`` names, of one class an image.
+        """The map that the options name, of one class an image.
 
         Args:
             features: (B, K, h', w'), of :meth:`forward`.
@@ -254,13 +262,13 @@ class Localizer:
         Returns:
             (B, h', w'), float32, unnormalised.
         """
-        return self._classifier.score_maps(features, labels, self.options.map)
+        return self._classifier.score_maps(features, labels, self.map)
 
     def _raw_maps(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The map of the boxes, F and S: (B, h', w') each, unnormalised."""
         norm, similarity = self._classifier.decompose(features, labels)
         both = {"norm": norm, "similarity": similarity}
-        chosen = both[self.options.map] if self.options.map in both else self.score_maps(features, labels)
+        chosen = both[self.map] if self.map in both else self.score_maps(features, labels)
         return {"map": chosen, **both}
 
     def _score(

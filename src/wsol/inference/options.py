@@ -1,7 +1,8 @@
 """What can be chosen about localising: one typed definition for Python and the command line."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from wsol.boxes import BoxesKind
 from wsol.maps import MapKind
@@ -16,9 +17,12 @@ class LocalizerOptions:
 
     Attributes:
         map: which score map: cam, nwc (CAM without negative weights), norm (feature norm F, the same for
-            every class), or similarity (cosine similarity S to the class weights).
-        threshold: what the threshold is a share of: max (the map's maximum), or percentile.
-        ratio: that share τ, in [0, 1]; default 0.2 of the maximum, 0.35 of the percentile.
+            every class), or similarity (cosine similarity S to the class weights); default: what the model
+            was trained for, else cam.
+        threshold: what the threshold is a share of: max (the map's maximum), or percentile; default: what the
+            model was trained for, else max.
+        ratio: that share τ, in [0, 1]; default: what was chosen on val in training, for the same map and
+            threshold; else 0.2 of the maximum, 0.35 of the percentile.
         percentile: which percentile, in [0, 100]; default 90.
         boxes: the component of largest contour, or all components.
         top_k: how many of the most probable classes to localise.
@@ -26,8 +30,8 @@ class LocalizerOptions:
         min_area: smallest share of the picture that a component may cover, in [0, 1].
     """
 
-    map: MapKind = "cam"
-    threshold: ThresholdKind = "max"
+    map: MapKind | None = None
+    threshold: ThresholdKind | None = None
     ratio: float | None = None
     percentile: float | None = None
     boxes: BoxesKind = "largest"
@@ -37,7 +41,7 @@ class LocalizerOptions:
 
     def __post_init__(self) -> None:
         for name, choices in (("map", MapKind), ("boxes", BoxesKind)):
-            if getattr(self, name) not in get_args(choices):
+            if getattr(self, name) not in (None, *get_args(choices)):
                 raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}")
         for name in ("min_probability", "min_area"):
             if not 0 <= getattr(self, name) <= 1:
@@ -48,7 +52,21 @@ class LocalizerOptions:
 
     def build_threshold(self) -> Threshold:
         """The threshold that the options name."""
-        return build(self.threshold, self.ratio, self.percentile)
+        return build(self.threshold or "max", self.ratio, self.percentile)
+
+    def resolved(self, use: Mapping[str, Any]) -> "LocalizerOptions":
+        """With map and threshold that a model was trained for, where they were not asked for.
+
+        Args:
+            use: of :class:`wsol.models.Model`: ``map``, ``threshold``, ``percentile``, ``ratio``; or nothing.
+        """
+        map = self.map or use.get("map") or "cam"
+        threshold = self.threshold or use.get("threshold") or "max"
+        same = threshold == use.get("threshold")
+        percentile = use.get("percentile") if self.percentile is None and same else self.percentile
+        chosen = same and (map, percentile) == (use.get("map"), use.get("percentile"))
+        ratio = use.get("ratio") if self.ratio is None and chosen else self.ratio
+        return replace(self, map=map, threshold=threshold, percentile=percentile, ratio=ratio)
 
 
 @dataclass(frozen=True, kw_only=True)

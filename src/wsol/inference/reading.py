@@ -88,7 +88,8 @@ def _collate(samples: list[tuple[int, Tensor | ImageError, tuple[int, int]]]) ->
     )
 
 
-def _quiet_worker(_: int) -> None:
+def quiet_worker(_: int) -> None:
+    """Start of a reading process: one thread, and Ctrl-C is the main process's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which stops the workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which is how it does that
     torch.set_num_threads(1)
@@ -125,7 +126,7 @@ def read_batches(
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_quiet_worker if workers else None,
+        worker_init_fn=quiet_worker if workers else None,
         pin_memory=pin,
     )
     try:

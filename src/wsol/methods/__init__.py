@@ -41,7 +41,7 @@ class Entry:
     why: str = ""
 
 
-METHODS: dict[MethodKind, Entry] = {
+METHODS: dict[str, Entry] = {
     "cam": Entry(method=CAM, title="CAM"),
     "has": Entry(method=HaS, title="HaS"),
     "cutmix": Entry(method=CutMix, title="CutMix"),
@@ -101,7 +101,7 @@ class MethodOptions:
         return getattr(self, self.method, None)
 
 
-def check(method: MethodKind, *, pooling: PoolingKind = "gap", map: MapKind = "cam") -> None:
+def check(method: str, *, pooling: PoolingKind = "gap", map: MapKind = "cam") -> None:
     """Refuse what does not combine.
 
     Raises:

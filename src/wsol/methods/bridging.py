@@ -8,12 +8,15 @@ stay the same when the most active pixels of an inner map are erased (:func:`wso
 Only the layers behind that map run a second time. Classes and maps come from the clean pass alone.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import get_args
 
+from timm.models.vgg import VGG
 from torch import Generator, Tensor
 
 from wsol.erasing import attentive_dropout
+from wsol.errors import ModelError
 from wsol.losses import Region, consistency_loss, norm_loss, similarity_loss
 from wsol.methods.base import Batch, Method
 from wsol.methods.checks import check_shares
@@ -80,17 +83,8 @@ class BridgingTheGap(Method):
     def losses(self, batch: Batch, *, epoch: int, generator: Generator) -> dict[str, Tensor]:
         """See :meth:`Method.losses`."""
         options, labels = self.options, batch.labels
-        passed = Passed(
-            self.classifier.network,
-            self.drop_layer,
-            lambda inner: attentive_dropout(
-                inner,
-                threshold=options.drop_threshold,
-                probability=options.drop_probability,
-                generator=generator,
-            ),
-        )
-        with passed.recording():
+        passed = self._passed(generator)
+        with passed.recording() if options.drop else nullcontext():
             features, logits = self.classifier(batch.images)
         terms = {"classification": batch.cross_entropy(logits)}
         if options.drop:
@@ -108,6 +102,20 @@ class BridgingTheGap(Method):
             terms["norm"] = options.norm * norm_loss(features, weight, labels, region=options.region)
         return terms
 
+    def _passed(self, generator: Generator) -> Passed:
+        """What remembers the clean pass, so that the erased one can begin behind the drop layer."""
+        options = self.options
+
+        def drop(inner: Tensor) -> Tensor:
+            return attentive_dropout(
+                inner,
+                threshold=options.drop_threshold,
+                probability=options.drop_probability,
+                generator=generator,
+            )
+
+        return Passed(self.classifier.network, self.drop_layer, drop)
+
     def epoch_batch_size(self, epoch: int, batch_size: int) -> int:
         """See :meth:`Method.epoch_batch_size`."""
         after = self.options.batch_size_after
@@ -115,10 +123,16 @@ class BridgingTheGap(Method):
 
 
 def default_drop_layer(classifier: Classifier) -> str:
-    """Where attentive dropout stands in the paper's networks, and where it is set in others."""
-    names = {name for name, _ in classifier.network.named_modules()}
-    if "layer4.0" in names:  # ResNets
+    """Where attentive dropout stands in the paper's networks, and where it is set in others.
+
+    Raises:
+        ModelError: the network has no stages.
+    """
+    network = classifier.network
+    if isinstance(network, VGG):
+        return "features.22"  # conv4_3's ReLU, before pool4
+    if "layer4.0" in {name for name, _ in network.named_modules()}:  # ResNets
         return "layer4.0"
-    if "features.22" in names and "features.32" in names:  # vgg16_cam: conv4_3's ReLU, before pool4
-        return "features.22"
-    return before(classifier.network, stages(classifier.network)[-1])
+    if not (found := stages(network)):
+        raise ModelError("the network has no stages before whose last one it could drop: name a drop_layer")
+    return before(network, found[-1])

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast, get_args
 
 import timm
@@ -40,7 +40,8 @@ class ModelOptions:
 
     Attributes:
         backbone: efficientnet_lite0 (works offline), any timm CNN, or vgg16_cam, resnet50_cam,
-            seresnet50_cam, inception_v3_cam, mobilenetv1_cam (the papers').
+            seresnet50_cam, inception_v3_cam, mobilenetv1_cam (the papers'); or a run of wsol train, to go on
+            with or to use.
         checkpoint: a state dict of your own, .safetensors or .pth, instead of the published weights.
         classes: a text file with the class names of the checkpoint, one a line.
         pooling: how features become class scores: gap, or tap (thresholded average pooling).
@@ -91,6 +92,10 @@ class Model:
         input_size: (height, width).
         mean: (3,), of pixels in [0, 1].
         std: (3,).
+        method: that it was trained by.
+        run: of a trained one: name, seed, epoch and data of the run, for results.
+        use: of a trained one: map and threshold that were chosen on val; see
+            :class:`wsol.inference.options.LocalizerOptions`.
     """
 
     classifier: Classifier
@@ -101,14 +106,28 @@ class Model:
     input_size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    method: str = "cam"
+    run: Mapping[str, Any] = field(default_factory=dict)
+    use: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Prefixes of the parameters' names of ``classifier.network`` that no pretrained trunk has."""
+        if self.name in PAPERS:
+            return PAPERS[self.name].head
+        linear = self.classifier.linear
+        names = (name for name, module in self.classifier.network.named_modules() if module is linear)
+        return tuple(f"{name}." for name in names)
 
 
-def build(options: ModelOptions, *, pretrained: bool = True) -> Model:
+def build(options: ModelOptions, *, pretrained: bool = True, num_classes: int | None = None) -> Model:
     """Build a model and load its weights.
 
     Args:
         options: see :class:`ModelOptions`.
         pretrained: load the published weights where no checkpoint is given.
+        num_classes: to be trained for: the linear layer is new where the weights have another number of
+            classes. The model's classes are then numbers.
 
     Raises:
         ModelError: an unknown name, a network that cannot give a CAM, weights that do not fit or cannot
@@ -118,14 +137,19 @@ def build(options: ModelOptions, *, pretrained: bool = True) -> Model:
     classes = None if options.classes is None else read_classes(options.classes)
     state = None if options.checkpoint is None else read_state_dict(options.checkpoint)
     if name in PAPERS:
-        network, weights, trained = _paper_network(options, classes, state, pretrained)
+        network, weights, trained = _paper_network(options, classes, state, pretrained, num_classes)
     else:
         network, weights, trained = _timm_network(options, classes, state, pretrained)
+        if num_classes not in (None, network.num_classes):
+            trained = False
+            _new_head(network, num_classes)
     config = _pretrained_config(options, network)
     size = options.input_size or config["input_size"][-1]
     model = Model(
         classifier=Classifier(network, options.pooling, options.tap_threshold).eval(),
-        classes=classes or _known_classes(network, options, weights),
+        classes=numbered_classes(num_classes)
+        if num_classes
+        else classes or _known_classes(network, options, weights),
         name=name,
         weights=weights,
         trained=trained,
@@ -168,7 +192,11 @@ def _timm_network(
 
 
 def _paper_network(
-    options: ModelOptions, classes: Classes | None, state: Mapping[str, Tensor] | None, pretrained: bool
+    options: ModelOptions,
+    classes: Classes | None,
+    state: Mapping[str, Tensor] | None,
+    pretrained: bool,
+    num_classes: int | None,
 ) -> tuple[nn.Module, str, bool]:
     if options.stride is not None:
         raise ModelError(
@@ -181,9 +209,20 @@ def _paper_network(
         source, weights = load_timm_pretrained(paper.pretrained, {})
         state = source.state_dict()
     network, trained = build_paper_network(
-        name, num_classes=len(classes.names) if classes else None, map_size=options.map_size, state_dict=state
+        name,
+        num_classes=num_classes or (len(classes.names) if classes else None),
+        map_size=options.map_size,
+        state_dict=state,
     )
     return network, weights, trained
+
+
+def _new_head(network: nn.Module, num_classes: int | None) -> None:
+    """A linear layer for another number of classes, initialised as the papers initialise theirs."""
+    network.reset_classifier(num_classes)  # type: ignore[operator]
+    linear: nn.Linear = network.get_classifier()  # type: ignore[operator]
+    nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
 
 
 def _stride_argument(stride: int | None) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class TrainingOptions:
             raise ValueError(f"decay_factor must be in (0, 1], got {self.decay_factor}")
         if self.decay_epochs and self.decay_every is not None:
             raise ValueError("decay_epochs and decay_every: give one of them")
-        if (self.decay_epochs or self.decay_every is not None) != (self.schedule == "step"):
+        if (bool(self.decay_epochs) or self.decay_every is not None) != (self.schedule == "step"):
             raise ValueError(
                 f"schedule 'step' and decay_epochs or decay_every go together; schedule is {self.schedule!r}"
             )

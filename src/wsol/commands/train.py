@@ -1,0 +1,58 @@
+"""``wsol train``."""
+
+import sys
+from dataclasses import fields
+
+from jsonargparse import ArgumentParser, Namespace
+
+from wsol.commands import EXIT_CODES, EXIT_SKIPPED, add_options, options_of
+
+
+def train_parser() -> ArgumentParser:
+    """Options of ``wsol train``."""
+    from wsol.methods import MethodOptions
+    from wsol.models import ModelOptions
+    from wsol.training.config import DataOptions, TrainConfig
+
+    parser = ArgumentParser(
+        description="Train a classifier that localises, from class labels alone. The same command again goes on "
+        "where it was stopped. The best epoch is chosen on val, or on a part of the training images where there "
+        "is no val; test is never looked at.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument(
+        "--config",
+        action="config",
+        help="a YAML file of these options, as recipes are; several: later ones win",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no line an epoch")
+    parts = (DataOptions, ModelOptions, MethodOptions)
+    inherited = [field.name for part in parts for field in fields(part)]
+    add_options(parser, TrainConfig, leave_out=inherited)
+    for part in parts:
+        add_options(parser, part, leave_out=("classes",))
+    return parser
+
+
+def train(options: Namespace) -> int:
+    """Run ``wsol train``; returns the exit code."""
+    from wsol.training.config import TrainConfig
+    from wsol.training.run import train as run
+
+    options.classes = None
+    done = run(options_of(TrainConfig, options), progress=not options.quiet)
+    for line in done.skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    if not options.quiet:
+        best = done.best
+        chosen = (
+            f" by {done.criterion} on val, {100 * best[f'val {done.criterion}']:.1f}"
+            if done.criterion
+            else ""
+        )
+        print("" if done.trained else "This training was finished before; --overwrite begins anew.")
+        print(f"Epoch {best['epoch']:g} is used, the best{chosen}." if chosen else "The last epoch is used.")
+        if done.ratio is not None:
+            print(f"The threshold τ = {done.ratio:.3f} was chosen on val, and is used by wsol localize.")
+        print(f"\n{done.folder}\n\n    wsol localize PHOTOS --model {done.folder} --output found")
+    return EXIT_SKIPPED if done.skipped else 0

@@ -1,0 +1,129 @@
+"""Adversarial erasing (:mod:`wsol.methods.ae`): trains the steps one after the other, and joins them."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from wsol.errors import ImageError, UsageError
+from wsol.export.files import atomic_write
+from wsol.inference.localizer import Localizer
+from wsol.inference.options import LocalizerOptions, RuntimeOptions
+from wsol.maps import normalize, upsample
+from wsol.methods.ae import AEClassifier, AEOptions
+from wsol.methods.saved import WEIGHTS, load_model
+from wsol.models import Model, ModelOptions
+from wsol.training.config import TrainConfig
+from wsol.training.data import TrainingImages
+from wsol.training.epochs import METRICS, save_model, write_rows
+from wsol.training.run import Parts, Run, finish, prepare, record, train_one, training_images
+from wsol.training.validation import criterion_of, validate
+
+BATCH = 32
+
+
+def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progress: bool) -> Run:
+    """Train each step into a folder of its own, then join them; see :func:`wsol.training.run.train`.
+
+    Raises:
+        UsageError: several devices: each step would start its processes anew.
+    """
+    if config.trainer.devices not in ("auto", 1) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("AE trains its steps on one device; trainer.devices must be 1")
+    trainer = replace(config.trainer, devices=1)
+    prepare(folder, config, first=True)
+    record(folder, config, parts, ())
+    runs: list[Run] = []
+    models: list[Model] = []
+    erased: NDArray[np.uint8] | None = None
+    for step in range(1, config.ae.steps + 1):
+        own = folder / f"step{step}"
+        of_step = replace(
+            config, method="cam", ae=AEOptions(), output=str(own), overwrite=False, trainer=trainer
+        )
+        runs.append(train_one(of_step, parts, own, progress=progress, erased=erased))
+        models.append(load_model(ModelOptions(backbone=str(own))))
+        if step < config.ae.steps:
+            images = training_images(of_step, parts, models[-1], erased)
+            erased = _mine(folder / f"erased{step}.npy", models[-1], images, config, progress=progress)
+    return _join(config, parts, folder, runs, models)
+
+
+def _join(config: TrainConfig, parts: Parts, folder: Path, runs: list[Run], models: list[Model]) -> Run:
+    """One model of all steps, measured as a whole."""
+    joined = AEClassifier([model.classifier for model in models])
+    model = replace(models[0], classifier=joined, method="ae", run={}, use={}, weights=_initial(models[0]))
+    row, ratio, criterion, skipped = {"epoch": float(len(runs))}, None, None, [*runs[-1].skipped]
+    if parts.val is not None:
+        runtime = RuntimeOptions(device=config.trainer.accelerator, workers=config.trainer.workers)
+        found = validate(model, parts.data, parts.val, config.validation, runtime)
+        criterion, ratio = criterion_of(config.validation, parts.val), found.ratio
+        row |= {f"val {name}": value for name, value in found.scores.items()}
+    save_model(folder / WEIGHTS, model, config, parts.data, epoch=len(runs), ratio=ratio)
+    rows = [run.best | {"epoch": float(step)} for step, run in enumerate(runs, start=1)]
+    write_rows([*rows, row], folder / METRICS)
+    finish(folder, best=row, criterion=criterion, skipped=skipped)
+    trained = sum(run.trained for run in runs)
+    return Run(folder, [*rows, row], row, criterion, ratio, runs[0].warnings, skipped, trained)
+
+
+def _initial(model: Model) -> str:
+    return model.weights.split(", trained: ")[0]
+
+
+class _Frames(Dataset[tuple[int, Tensor | None]]):
+    """The frames of training images, as erased so far, without augmentation."""
+
+    def __init__(self, images: TrainingImages) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor | None]:
+        try:
+            return index, self.images.frame_of(index)
+        except ImageError:  # it was listed when it was to be trained on
+            return index, None
+
+
+@torch.inference_mode()
+def _mine(
+    path: Path, model: Model, images: TrainingImages, config: TrainConfig, *, progress: bool
+) -> NDArray[np.uint8]:
+    """What is erased after a step: what was before, and where the label's map is above the threshold.
+
+    Returns:
+        (N, bytes), uint8, as :class:`TrainingImages` takes it; kept in a file for a run that goes on.
+    """
+    if path.is_file():
+        kept: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+        return kept
+    runtime = RuntimeOptions(device=config.trainer.accelerator)
+    localizer = Localizer(model, LocalizerOptions(map=config.validation.map), runtime)
+    height, width = images.frame
+    mined = np.zeros((len(images), -(-height * width // 8)), np.uint8)
+    loader = DataLoader(_Frames(images), batch_size=BATCH, collate_fn=list)
+    for samples in tqdm(loader, desc="erasing", disable=None if progress else True, leave=False):
+        read = [(index, frame) for index, frame in samples if frame is not None]
+        if not read:
+            continue
+        frames = torch.stack([frame for _, frame in read]).float() / 255
+        small = F.interpolate(frames, model.input_size, mode="bilinear", antialias=True).clamp(0, 1)
+        features, _ = localizer.forward(small)
+        labels = torch.tensor([images.examples[index].label for index, _ in read], device=features.device)
+        maps = normalize(upsample(localizer.score_maps(features, labels), images.frame))
+        found = (maps > config.ae.threshold).flatten(1).cpu().numpy()
+        mined[[index for index, _ in read]] = np.packbits(found, axis=1)
+    if images.erased is not None:
+        mined |= images.erased
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.save(file, mined)
+    return mined
