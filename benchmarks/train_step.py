@@ -10,7 +10,6 @@ where other programs run. On the CPU, memory is that of a process for each metho
 import argparse
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -151,15 +150,20 @@ def make_method(backbone: str, name: str) -> Method:
 def peak_memory(backbone: str, name: str, options: argparse.Namespace) -> float:
     """MiB that two steps take at most: on CUDA all that is allocated, else above the process before them."""
     step = make_step(backbone, name, options)
-    cuda = options.device != "cpu"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = _highest_mark()
     step()
     step()
-    if cuda:
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    return torch.cuda.max_memory_allocated() / 2**20 if options.device != "cpu" else _highest_mark() - before
+
+
+def _highest_mark() -> float:
+    """MiB of memory that this process has had at most; Linux alone tells, others give NaN.
+
+    Not by ``getrusage``, whose figure a new process takes over from the one that started it.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), float("nan"))
 
 
 def _measured_memory(backbone: str, name: str, options: argparse.Namespace) -> float:

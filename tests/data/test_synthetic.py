@@ -36,9 +36,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, a small data set, and an empty working folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setitem(COUNTS, "train", FEW["train"])  # type: ignore[arg-type]
-    monkeypatch.setitem(COUNTS, "val", FEW["val"])  # type: ignore[arg-type]
-    monkeypatch.setitem(COUNTS, "test", FEW["test"])  # type: ignore[arg-type]
+    monkeypatch.setitem(COUNTS, "train", FEW["train"])
+    monkeypatch.setitem(COUNTS, "val", FEW["val"])
+    monkeypatch.setitem(COUNTS, "test", FEW["test"])
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "cache" / "wsol"

@@ -220,7 +220,7 @@ def test_options(options: dict[str, Any], message: str) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu() -> None:
     given = Batch(images=batch().images.cuda(), labels=batch().labels.cuda())
-    options = {"drop_layer": "first", "drop_threshold": 0, "drop_probability": 1}
+    options: dict[str, Any] = {"drop_layer": "first", "drop_threshold": 0, "drop_probability": 1}
     here = _method(small(), **options).losses(batch(), epoch=1, generator=seeded())
     generator = torch.Generator("cuda").manual_seed(0)
     there = _method(small(), **options).cuda().losses(given, epoch=1, generator=generator)

@@ -20,7 +20,9 @@ def draw(folder: Path, split: str, per_class: int) -> None:
     generator = np.random.default_rng(len(split))
     tables = folder / "metadata" / split
     tables.mkdir(parents=True)
-    rows: dict[str, list[str]] = {name: [] for name in ("image_ids", "class_labels", "image_sizes", "localization")}
+    rows: dict[str, list[str]] = {
+        name: [] for name in ("image_ids", "class_labels", "image_sizes", "localization")
+    }
     for label, (name, colour) in enumerate(COLOURS.items()):
         (folder / "images" / split / name).mkdir(parents=True)
         for number in range(per_class):

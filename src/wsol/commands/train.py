@@ -1,23 +1,20 @@
 """``wsol train``."""
 
 import sys
-from dataclasses import fields
 
 from jsonargparse import ArgumentParser, Namespace
 
-from wsol.commands import EXIT_CODES, EXIT_SKIPPED, add_options, options_of
+from wsol.commands import EXIT_CODES, EXIT_SKIPPED, options_of
 
 
 def train_parser() -> ArgumentParser:
     """Options of ``wsol train``."""
-    from wsol.methods import MethodOptions
-    from wsol.models import ModelOptions
-    from wsol.training.config import DataOptions, TrainConfig
+    from wsol.training.config import add_config_options
 
     parser = ArgumentParser(
-        description="Train a classifier that localises, from class labels alone. The same command again goes on "
-        "where it was stopped. The best epoch is chosen on val, or on a part of the training images where there "
-        "is no val; test is never looked at.",
+        description="Train a classifier that localises, from class labels alone. The same command again goes "
+        "on where it was stopped. The best epoch is chosen on val, or on a part of the training images where "
+        "there is no val; test is never looked at.",
         epilog=EXIT_CODES,
     )
     parser.add_argument(
@@ -26,11 +23,7 @@ def train_parser() -> ArgumentParser:
         help="a YAML file of these options, as recipes are; several: later ones win",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no line an epoch")
-    parts = (DataOptions, ModelOptions, MethodOptions)
-    inherited = [field.name for part in parts for field in fields(part)]
-    add_options(parser, TrainConfig, leave_out=inherited)
-    for part in parts:
-        add_options(parser, part, leave_out=("classes",))
+    add_config_options(parser)
     return parser
 
 
@@ -39,7 +32,6 @@ def train(options: Namespace) -> int:
     from wsol.training.config import TrainConfig
     from wsol.training.run import train as run
 
-    options.classes = None
     done = run(options_of(TrainConfig, options), progress=not options.quiet)
     for line in done.skipped:
         print(f"skipped: {line}", file=sys.stderr)

@@ -132,7 +132,7 @@ def load(path: Path, asked: ModelOptions) -> Model:
             run=given["run"],
             use=given["use"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its description is damaged ({type(error).__name__}: {error})") from error
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping

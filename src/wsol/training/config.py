@@ -6,17 +6,20 @@ is ``backbone:`` and ``--backbone``; ``training.epochs`` is ``epochs:`` under ``
 """
 
 import math
+import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import yaml
+from jsonargparse import ArgumentError, ArgumentParser
 
 from wsol.errors import UsageError
 from wsol.export.files import atomic_write
 from wsol.maps import MapKind
 from wsol.methods import MethodOptions, check
 from wsol.models import ModelOptions
+from wsol.options import add_options, options_of, told
 
 Part = TypeVar("Part")
 
@@ -249,6 +252,15 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
         )
 
 
+def add_config_options(parser: ArgumentParser) -> None:
+    """An option for each field but ``classes``, which come from the data."""
+    parts = (DataOptions, ModelOptions, MethodOptions)
+    inherited = [each.name for part in parts for each in fields(part)]
+    add_options(parser, TrainConfig, leave_out=inherited)
+    for part in parts:
+        add_options(parser, part, leave_out=("classes",))
+
+
 def read_config(path: str | Path) -> TrainConfig:
     """A configuration from a YAML file, as :func:`write_config` writes it and recipes are.
 
@@ -273,16 +285,20 @@ def compose(paths: list[str | Path]) -> TrainConfig:
         if not isinstance(values, dict):
             raise UsageError(f"{path} is no configuration: expected keys with values")
         _merge(merged, values)
+    parser = ArgumentParser(exit_on_error=False)
+    add_config_options(parser)
     try:
-        config: TrainConfig = _make(TrainConfig, merged, "")
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{', '.join(map(str, paths))}: {error}") from error
+        _check_names(TrainConfig, merged, "")
+        config: TrainConfig = options_of(TrainConfig, parser.parse_object(merged))
+    except (ArgumentError, UsageError, ValueError) as error:
+        reason = _type_error(str(error), merged)
+        raise UsageError(f"{', '.join(map(str, paths))}: {reason}") from error
     return config
 
 
 def write_config(config: TrainConfig, path: Path) -> None:
-    """Write every field as YAML; paths are told as they were given."""
-    values = _plain(asdict(config))
+    """Write every field as YAML but ``classes``, which is none; paths are told as they were given."""
+    values = {name: _plain(value) for name, value in asdict(config).items() if name != "classes"}
     with atomic_write(path) as temporary:
         temporary.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
@@ -301,20 +317,26 @@ def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
             into[name] = value
 
 
-def _make(kind: type[Any], values: dict[str, Any], prefix: str) -> Any:  # noqa: ANN401
+def _check_names(kind: type[Any], values: dict[str, Any], prefix: str) -> None:
     types = get_type_hints(kind)
-    if unknown := [name for name in values if name not in types]:
-        known = ", ".join(each.name for each in fields(kind))
-        raise ValueError(f"no field {prefix}{unknown[0]}; there are {known}")
-    made = {}
+    known = [each.name for each in fields(kind) if each.name != "classes"]
     for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"no field {prefix}{name}; there are {', '.join(known)}")
         if is_dataclass(types[name]):
             if not isinstance(value, dict):
                 raise ValueError(f"{prefix}{name} holds fields of its own, got {value!r}")
-            made[name] = _make(types[name], value, f"{prefix}{name}.")
-        else:
-            made[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**made)
+            _check_names(types[name], value, f"{prefix}{name}.")
+
+
+def _type_error(message: str, values: Any) -> str:  # noqa: ANN401
+    """What jsonargparse says of a value of the wrong type, in a line."""
+    if (found := re.match(r'Parser key "([\w.]+)"', message)) is None:
+        return message
+    kind: Any = TrainConfig
+    for name in found[1].split("."):
+        kind, values = get_type_hints(kind)[name], values[name]
+    return f"{found[1]} must be {told(kind)}, got {values!r}"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

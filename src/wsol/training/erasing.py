@@ -23,7 +23,7 @@ from wsol.models import Model, ModelOptions
 from wsol.training.config import TrainConfig
 from wsol.training.data import TrainingImages
 from wsol.training.epochs import METRICS, save_model, write_rows
-from wsol.training.run import Parts, Run, finish, prepare, record, train_one, training_images
+from wsol.training.run import Parts, Run, finish, finished, prepare, record, train_one, training_images
 from wsol.training.validation import criterion_of, validate
 
 BATCH = 32
@@ -39,7 +39,9 @@ def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progres
         raise UsageError("AE trains its steps on one device; trainer.devices must be 1")
     trainer = replace(config.trainer, devices=1)
     prepare(folder, config, first=True)
-    record(folder, config, parts, ())
+    if done := finished(folder):
+        return done
+    told = record(folder, config, parts)
     runs: list[Run] = []
     models: list[Model] = []
     erased: NDArray[np.uint8] | None = None
@@ -53,25 +55,35 @@ def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progres
         if step < config.ae.steps:
             images = training_images(of_step, parts, models[-1], erased)
             erased = _mine(folder / f"erased{step}.npy", models[-1], images, config, progress=progress)
-    return _join(config, parts, folder, runs, models)
+    run = replace(_join(config, parts, folder, runs, models), warnings=told)
+    finish(run)
+    return run
 
 
 def _join(config: TrainConfig, parts: Parts, folder: Path, runs: list[Run], models: list[Model]) -> Run:
     """One model of all steps, measured as a whole."""
     joined = AEClassifier([model.classifier for model in models])
     model = replace(models[0], classifier=joined, method="ae", run={}, use={}, weights=_initial(models[0]))
-    row, ratio, criterion, skipped = {"epoch": float(len(runs))}, None, None, [*runs[-1].skipped]
+    rows = [run.best | {"epoch": float(step)} for step, run in enumerate(runs, start=1)]
+    best, ratio, criterion, skipped = {"epoch": float(len(runs))}, None, None, [*runs[-1].skipped]
     if parts.val is not None:
         runtime = RuntimeOptions(device=config.trainer.accelerator, workers=config.trainer.workers)
         found = validate(model, parts.data, parts.val, config.validation, runtime)
         criterion, ratio = criterion_of(config.validation, parts.val), found.ratio
-        row |= {f"val {name}": value for name, value in found.scores.items()}
+        best |= {f"val {name}": value for name, value in found.scores.items()}
+    rows.append(best)
     save_model(folder / WEIGHTS, model, config, parts.data, epoch=len(runs), ratio=ratio)
-    rows = [run.best | {"epoch": float(step)} for step, run in enumerate(runs, start=1)]
-    write_rows([*rows, row], folder / METRICS)
-    finish(folder, best=row, criterion=criterion, skipped=skipped)
-    trained = sum(run.trained for run in runs)
-    return Run(folder, [*rows, row], row, criterion, ratio, runs[0].warnings, skipped, trained)
+    write_rows(rows, folder / METRICS)
+    return Run(
+        folder=folder,
+        rows=rows,
+        best=best,
+        criterion=criterion,
+        ratio=ratio,
+        warnings=(),
+        skipped=skipped,
+        trained=sum(run.trained for run in runs),
+    )
 
 
 def _initial(model: Model) -> str:

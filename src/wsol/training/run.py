@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,13 @@ RUN = "run.json"
 MAY_CHANGE = ("output", "overwrite", "trainer.workers", "trainer.loggers", "training.cache")
 """Fields in which the configuration of a run that goes on may differ."""
 
+CAME = ("rows", "best", "criterion", "ratio", "warnings", "skipped")
+"""Fields of a finished run that its file keeps."""
+
 PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A finished training.
 
@@ -145,6 +149,8 @@ def train_one(
     """
     first = is_first()
     prepare(folder, config, first)
+    if done := finished(folder):
+        return done
     training = config.training
     torch.manual_seed(training.seed)  # of what is new in the network
     model_options = config.part(ModelOptions)
@@ -156,24 +162,30 @@ def train_one(
     if config.trainer.channels_last:
         method = method.to(memory_format=torch.channels_last)
     images = training_images(config, parts, model, erased)
-    told = list(advise(parts.train, parts.val, parts.classes.names, find_duplicates(parts)))
-    if first:
-        record(folder, config, parts, told)
-        for line in told:
-            log.warning(line)
+    told = record(folder, config, parts) if first else []
     images.keep(training.cache, progress=progress and first)
     module = TrainingModule(method.train(), model, trunk, images, config)
     epochs = Epochs(folder, model, parts.data, val=parts.val, config=config)
     if not (progress and first):
         epochs.tell = lambda _: None
     checkpoint = folder / CHECKPOINT
-    done = _fit(module, epochs, config, checkpoint if checkpoint.is_file() else None, progress=progress)
+    trained = _fit(module, epochs, config, checkpoint if checkpoint.is_file() else None, progress=progress)
     skipped = [*parts.notes, *(str(error) for error in module.skipped.values()), *epochs.skipped]
     if epochs.best is None:
         raise WsolError(f"{folder}: no epoch gave a number to choose by")
+    run = Run(
+        folder=folder,
+        rows=epochs.rows,
+        best=epochs.best,
+        criterion=epochs.criterion,
+        ratio=epochs.ratio,
+        warnings=told,
+        skipped=skipped,
+        trained=trained,
+    )
     if first:
-        finish(folder, best=epochs.best, criterion=epochs.criterion, skipped=skipped)
-    return Run(folder, epochs.rows, epochs.best, epochs.criterion, epochs.ratio, told, skipped, done)
+        finish(run)
+    return run
 
 
 def _fit(
@@ -293,11 +305,14 @@ def prepare(folder: Path, config: TrainConfig, first: bool) -> None:
             raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
 
 
-def record(folder: Path, config: TrainConfig, parts: Parts, told: Sequence[str]) -> None:
-    """Write what the run is made from: data, versions, state of the code, machine.
+def record(folder: Path, config: TrainConfig, parts: Parts) -> list[str]:
+    """Write what the run is made from: data, versions, state of the code.
+
+    Returns:
+        What the data makes worth saying before it begins; it is logged too.
 
     Raises:
-        DataError: the data is another now than when the run began.
+        DataError: the data is another now than when the run began, or cannot be trained on.
     """
     fingerprints = {split.name: split.fingerprint for split in (parts.train, parts.val) if split}
     if (folder / RUN).is_file():
@@ -307,6 +322,11 @@ def record(folder: Path, config: TrainConfig, parts: Parts, told: Sequence[str])
                 f"{folder}: the images or labels of {parts.data.name} are others now than when this training "
                 "began; choose another --output, or say --overwrite"
             )
+        told: list[str] = before["warnings"]
+    else:
+        told = advise(parts.train, parts.val, parts.classes.names, find_duplicates(parts))
+        for line in told:
+            log.warning(line)
     held_out = [example.id for example in parts.val.examples] if parts.val and parts.held_out else []
     values = {
         "status": "begun",
@@ -321,18 +341,29 @@ def record(folder: Path, config: TrainConfig, parts: Parts, told: Sequence[str])
             "fingerprints": fingerprints,
             "held_out": held_out,
         },
-        "versions": versions(),
+        "versions": versions() | {name: version(name) for name in ("torchvision", "lightning")},
         "git": _git(),
-        "warnings": list(told),
+        "warnings": told,
     }
     _write_json(folder / RUN, values)
+    return told
 
 
-def finish(folder: Path, **values: Any) -> None:  # noqa: ANN401
-    """Note that a run is done, and what came of it."""
+def finished(folder: Path) -> Run | None:
+    """The run in a folder, if it is done."""
+    if not (folder / RUN).is_file():
+        return None
     known = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    if known["status"] != "finished":
+        return None
+    return Run(folder=folder, trained=0, **{name: known[name] for name in CAME})
+
+
+def finish(run: Run) -> None:
+    """Note that a run is done, and what came of it."""
+    known = json.loads((run.folder / RUN).read_text(encoding="utf-8"))
     ended = {"status": "finished", "ended": datetime.now(UTC).isoformat(timespec="seconds")}
-    _write_json(folder / RUN, known | values | ended)
+    _write_json(run.folder / RUN, known | ended | {name: getattr(run, name) for name in CAME})
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
