@@ -87,7 +87,8 @@ def compare(backbone: str, options: argparse.Namespace) -> None:
                 walls[name].append(time.perf_counter() - wall)
                 works[name].append(time.process_time() - work)
     steps.clear()
-    columns = ("ms a step", "of plain", "CPU time", "memory, MiB", "of plain")
+    columns = ["ms a step", "of plain", "CPU time"]
+    columns += [] if options.no_memory else ["memory, MiB", "of plain"]
     print(f"\n{backbone:<24}", *(f"{column:>12}" for column in columns), sep="")
     plain_memory = 0.0
     for name in names:

@@ -60,7 +60,8 @@ def decompose(features: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor,
         IndexError: a label outside [0, C).
     """
     features, weight = _precise(features), _precise(weight)
-    cam = class_activation_map(features, weight, labels)
+    with torch.autocast(features.device.type, enabled=False):  # its products would be of half precision
+        cam = class_activation_map(features, weight, labels)
     norm = torch.linalg.vector_norm(features, dim=1)  # (B, h, w)
     scale = norm * torch.linalg.vector_norm(_class_weight(features, weight, labels), dim=1)[:, None, None]
     seen = scale > 0

@@ -104,7 +104,6 @@ def test_what_is_loaded_is_what_was_saved(kind: Any, tmp_path: Path) -> None:
         features, logits = model.classifier(images)
         again, scores = loaded.classifier(images)
         assert torch.equal(again, features) and torch.equal(scores, logits)
-        assert len({*logits.flatten().tolist()}) == 9
         for map in METHODS[kind].maps:
             expected = model.classifier.score_maps(features, labels, map)
             assert torch.equal(loaded.classifier.score_maps(again, labels, map), expected)

@@ -1,6 +1,7 @@
 """``wsol train``."""
 
 import sys
+from argparse import SUPPRESS
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -22,7 +23,9 @@ def train_parser() -> ArgumentParser:
         action="config",
         help="a YAML file of these options, as recipes are; several: later ones win",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar and no line an epoch")
+    parser.add_argument(  # no default: it is no field of the configuration that --print_config prints
+        "--quiet", action="store_true", default=SUPPRESS, help="no progress bar and no line an epoch"
+    )
     add_config_options(parser)
     return parser
 
@@ -32,10 +35,11 @@ def train(options: Namespace) -> int:
     from wsol.training.config import TrainConfig
     from wsol.training.run import train as run
 
-    done = run(options_of(TrainConfig, options), progress=not options.quiet)
+    quiet = options.get("quiet", False)
+    done = run(options_of(TrainConfig, options), progress=not quiet)
     for line in done.skipped:
         print(f"skipped: {line}", file=sys.stderr)
-    if not options.quiet:
+    if not quiet:
         best = done.best
         chosen = (
             f" by {done.criterion} on val, {100 * best[f'val {done.criterion}']:.1f}"

@@ -163,4 +163,3 @@ def load_model(options: ModelOptions, *, pretrained: bool = True) -> Model:
     """
     path = weights_file(options.backbone)
     return build(options, pretrained=pretrained) if path is None else load(path, options)
-

@@ -240,7 +240,7 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
         training = self.training
         batch = training.batch_size or max(2, min(32, images // 8))
         rate = training.learning_rate
-        epochs = training.epochs or max(8, min(30, round(8000 / images)))
+        epochs = training.epochs or max(8, min(30, round(4000 / images)))
         return replace(
             self,
             training=replace(
