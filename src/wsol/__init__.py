@@ -3,6 +3,7 @@
 from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsol import boxes, erasing, losses, maps, pooling, thresholds
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 
-def load(name_or_checkpoint: str = "efficientnet_lite0", **options: Any) -> Localizer:  # noqa: ANN401
+def load(name_or_checkpoint: str | Path = "efficientnet_lite0", **options: Any) -> Localizer:  # noqa: ANN401
     """A localizer by the name of its model.
 
     Args:
@@ -66,7 +67,7 @@ def load(name_or_checkpoint: str = "efficientnet_lite0", **options: Any) -> Loca
     ]
     localizer_options, runtime = LocalizerOptions(**chosen[1]), RuntimeOptions(**chosen[2])
     return Localizer(
-        load_model(ModelOptions(backbone=name_or_checkpoint, **chosen[0])), localizer_options, runtime
+        load_model(ModelOptions(backbone=str(name_or_checkpoint), **chosen[0])), localizer_options, runtime
     )
 
 

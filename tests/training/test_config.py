@@ -126,11 +126,11 @@ def test_maps_that_a_method_has_not(method: Any, map: Any) -> None:
 
 @pytest.mark.parametrize(
     ("images", "epochs", "batch", "rate"),
-    [  # clip(8000 / n) to 8…30 epochs, and clip(n // 8) to 2…32 images with 0.01 · batch / 32
+    [  # clip(4000 / n) to 8…30 epochs, and clip(n // 8) to 2…32 images with 0.01 · batch / 32
         (8, 30, 2, 0.000625),
         (20, 30, 2, 0.000625),
-        (200, 30, 25, 0.0078125),
-        (494, 16, 32, 0.01),
+        (200, 20, 25, 0.0078125),
+        (494, 8, 32, 0.01),
         (20_000, 8, 32, 0.01),
         (200_000, 8, 32, 0.01),
     ],
@@ -144,7 +144,7 @@ def test_what_was_asked_for_is_not_decided() -> None:
     asked = TrainConfig(training=TrainingOptions(epochs=3, batch_size=64, learning_rate=0.0))
     assert asked.resolved(200) == asked
     half = TrainConfig(training=TrainingOptions(batch_size=64)).resolved(494)
-    assert half.training == TrainingOptions(batch_size=64, epochs=16, learning_rate=0.02)
+    assert half.training == TrainingOptions(batch_size=64, epochs=8, learning_rate=0.02)
     assert half.resolved(20) == half and replace(half, training=TrainingOptions()) == TrainConfig()
 
 

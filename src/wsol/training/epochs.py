@@ -163,7 +163,7 @@ def save_model(
     use = {
         "map": validation.map,
         "threshold": validation.threshold,
-        "percentile": validation.percentile,
+        "percentile": (validation.percentile or 90.0) if validation.threshold == "percentile" else None,
         "ratio": ratio,
     }
     save(path, replace(model, run=run, use=use), config.part(ModelOptions), config.part(MethodOptions))

@@ -4,8 +4,10 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -151,6 +153,7 @@ def train_one(
     prepare(folder, config, first)
     if done := finished(folder):
         return done
+    told = record(folder, config, parts) if first else []
     training = config.training
     torch.manual_seed(training.seed)  # of what is new in the network
     model_options = config.part(ModelOptions)
@@ -162,7 +165,6 @@ def train_one(
     if config.trainer.channels_last:
         method = method.to(memory_format=torch.channels_last)
     images = training_images(config, parts, model, erased)
-    told = record(folder, config, parts) if first else []
     images.keep(training.cache, progress=progress and first)
     module = TrainingModule(method.train(), model, trunk, images, config)
     epochs = Epochs(folder, model, parts.data, val=parts.val, config=config)
@@ -218,9 +220,13 @@ def _fit(
             reload_dataloaders_every_n_epochs=1,
             default_root_dir=epochs.folder,
         )
-        trainer.fit(module, ckpt_path=None if checkpoint is None else str(checkpoint))
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        stops = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, ckpt_path=None if checkpoint is None else str(checkpoint))
+        except SystemExit as error:  # how Lightning ends after Ctrl-C, which it turns off
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, stops)
+            raise KeyboardInterrupt from error
     return len(epochs.rows) - epochs.resumed
 
 
@@ -283,7 +289,7 @@ def prepare(folder: Path, config: TrainConfig, first: bool) -> None:
         UsageError: it holds something else.
     """
     if (folder / CONFIG).is_file():
-        if config.overwrite:
+        if config.overwrite or not any(folder.rglob(CHECKPOINT)):  # nothing is lost
             if first:
                 shutil.rmtree(folder)
         elif changed := [
