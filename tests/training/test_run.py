@@ -139,16 +139,25 @@ def test_other_settings_are_refused_by_name(config: TrainConfig) -> None:
     assert train(replace(config, trainer=more), progress=False).trained == 0
 
 
-def test_other_data_is_refused(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_data_is_refused(config: TrainConfig) -> None:
+    """A training that has begun does not go on with other images."""
+    file = train(config, progress=False).folder / "run.json"
+    told = json.loads(file.read_text()) | {"status": "begun"}
+    told["data"]["fingerprints"]["train"] = "sha256:other"
+    file.write_text(json.dumps(told))
+    with pytest.raises(DataError, match="others now"):
+        train(config, progress=False)
+
+
+def test_settings_of_a_training_that_came_to_nothing_do_not_bind(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(TrainingModule, "training_step", lambda *_: (_ for _ in ()).throw(StopError))
         with pytest.raises(StopError):
             train(config, progress=False)
-    told = json.loads((Path(config.output or "") / "run.json").read_text())
-    told["data"]["fingerprints"]["train"] = "sha256:other"
-    (Path(config.output or "") / "run.json").write_text(json.dumps(told))
-    with pytest.raises(DataError, match="others now"):
-        train(config, progress=False)
+    other = replace(config, training=replace(config.training, learning_rate=0.02))
+    assert train(other, progress=False).trained == 3
 
 
 def test_folder_of_something_else_is_left_alone(config: TrainConfig) -> None:

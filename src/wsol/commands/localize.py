@@ -105,9 +105,7 @@ def demo(options: Namespace) -> int:
     code = _tell(summary, quiet=False)
     if code:
         return code
-    print(
-        "\nNow CAM and Bridging the Gap are trained on drawn creatures; a small badge tells the class."
-    )
+    print("\nNow CAM and Bridging the Gap are trained on drawn creatures; a small badge tells the class.")
     comparison, page = demonstrate(Path(options.output))
     print("\n" + render(comparison, "terminal", shutil.get_terminal_size().columns))
     print(page)

@@ -38,7 +38,7 @@ def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progres
     if config.trainer.devices not in ("auto", 1) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("AE trains its steps on one device; trainer.devices must be 1")
     trainer = replace(config.trainer, devices=1)
-    prepare(folder, config, first=True)
+    prepare(folder, config)
     if done := finished(folder):
         return done
     told = record(folder, config, parts)

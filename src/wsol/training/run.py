@@ -150,8 +150,9 @@ def train_one(
             :class:`wsol.training.data.TrainingImages`.
     """
     first = is_first()
-    prepare(folder, config, first)
-    if done := finished(folder):
+    if first:
+        prepare(folder, config)
+    if not config.overwrite and (done := finished(folder)):
         return done
     told = record(folder, config, parts) if first else []
     training = config.training
@@ -170,8 +171,9 @@ def train_one(
     epochs = Epochs(folder, model, parts.data, val=parts.val, config=config)
     if not (progress and first):
         epochs.tell = lambda _: None
-    checkpoint = folder / CHECKPOINT
-    trained = _fit(module, epochs, config, checkpoint if checkpoint.is_file() else None, progress=progress)
+    goes_on = (folder / CHECKPOINT).is_file() and not config.overwrite
+    checkpoint = folder / CHECKPOINT if goes_on else None
+    trained = _fit(module, epochs, config, checkpoint, progress=progress)
     skipped = [*parts.notes, *(str(error) for error in module.skipped.values()), *epochs.skipped]
     if epochs.best is None:
         raise WsolError(f"{folder}: no epoch gave a number to choose by")
@@ -282,16 +284,15 @@ def is_first() -> bool:
     )
 
 
-def prepare(folder: Path, config: TrainConfig, first: bool) -> None:
-    """Make the run directory ready: empty, or with the same training in it.
+def prepare(folder: Path, config: TrainConfig) -> None:
+    """Make the run directory ready: empty, or with the same training in it. For one process alone.
 
     Raises:
         UsageError: it holds something else.
     """
     if (folder / CONFIG).is_file():
         if config.overwrite or not any(folder.rglob(CHECKPOINT)):  # nothing is lost
-            if first:
-                shutil.rmtree(folder)
+            shutil.rmtree(folder)
         elif changed := [
             line
             for line in differences(read_config(folder / CONFIG), config)
@@ -303,12 +304,11 @@ def prepare(folder: Path, config: TrainConfig, first: bool) -> None:
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already, and not from wsol train; choose another --output")
-    if first:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_config(replace(config, overwrite=False), folder / CONFIG)
-        except OSError as error:
-            raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_config(replace(config, overwrite=False), folder / CONFIG)
+    except OSError as error:
+        raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
 
 
 def record(folder: Path, config: TrainConfig, parts: Parts) -> list[str]:
