@@ -58,7 +58,10 @@ def _parser() -> ArgumentParser:
     from wsol import __version__
 
     parser = ArgumentParser(
-        prog="wsol", description="Boxes and masks from class labels alone.", version=__version__
+        allow_abbrev=False,
+        prog="wsol",
+        description="Boxes and masks from class labels alone.",
+        version=__version__,
     )
     commands = parser.add_subcommands(required=True)
     commands.add_subcommand("demo", demo_parser(), help="localise the built-in photographs")

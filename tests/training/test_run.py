@@ -249,3 +249,12 @@ def test_wrong_checkpoint_is_told(config: TrainConfig, tmp_path: Path) -> None:
     (run.folder / "run.json").write_text(json.dumps(told | {"status": "begun"}))
     with pytest.raises(WsolError, match=r"last\.ckpt cannot be read"):
         train(replace(config, training=replace(config.training, epochs=1)), progress=False)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "ae"])
+def test_trains_on_a_gpu_in_half_precision(config: TrainConfig, method: str) -> None:
+    trainer = TrainerOptions(workers=0, accelerator="cuda", devices=1, precision="bfloat16")
+    run = train(replace(config, method=method, trainer=trainer), progress=False)  # type: ignore[arg-type]
+    assert len(run.rows) == 3

@@ -15,6 +15,7 @@ SUFFIXES: dict[str, Format] = {".md": "markdown", ".html": "html", ".htm": "html
 def compare_parser() -> ArgumentParser:
     """Options of ``wsol compare``."""
     parser = ArgumentParser(
+        allow_abbrev=False,
         description="Put results of wsol evaluate side by side. Numbers of different protocols never share a "
         "column; results that differ only in their seed are averaged.",
         epilog="Exit code: 0 all well, 1 an error, 2 wrong usage.",

@@ -19,7 +19,9 @@ Expect = Literal["cub", "imagenet", "openimages", "none"]
 
 def data_parser() -> ArgumentParser:
     """``wsol data``, to which :func:`add_data_commands` adds its commands."""
-    return ArgumentParser(description="Data sets: check one, learn where to get one, convert one.")
+    return ArgumentParser(
+        allow_abbrev=False, description="Data sets: check one, learn where to get one, convert one."
+    )
 
 
 def add_data_commands(parser: ArgumentParser) -> None:
@@ -49,6 +51,7 @@ def _add_places(parser: ArgumentParser) -> None:
 
 def _check_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        allow_abbrev=False,
         description="Read a data set's tables and look at every file they name: what is missing, miscounted, "
         "out of the frame, or in two splits. Images are not decoded.",
         epilog="Exit code: 0 all well, 1 problems, 2 wrong usage.",
@@ -68,7 +71,8 @@ def _check_parser() -> ArgumentParser:
 
 def _guide_parser() -> ArgumentParser:
     parser = ArgumentParser(
-        description="Where to get a data set of the official evaluation. Nothing is downloaded."
+        allow_abbrev=False,
+        description="Where to get a data set of the official evaluation. Nothing is downloaded.",
     )
     parser.add_argument(
         "name", choices=("cub", "imagenet", "openimages"), help="the data set", metavar="NAME"
@@ -78,6 +82,7 @@ def _guide_parser() -> ArgumentParser:
 
 def _convert_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        allow_abbrev=False,
         description="Write all splits of a data set in another format, pictures included.",
         epilog="Exit code: 0 all well, 1 an error, 2 wrong usage, 3 finished but pictures were skipped.",
     )

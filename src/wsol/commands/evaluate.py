@@ -26,6 +26,7 @@ def evaluate_parser() -> ArgumentParser:
     from wsol.models import ModelOptions
 
     parser = ArgumentParser(
+        allow_abbrev=False,
         description="Measure a model, or score maps that other code made, by the official protocol. By "
         "default the threshold is chosen on val and applied to test; the best on test itself (the published "
         "MaxBoxAcc) is told beside it.",

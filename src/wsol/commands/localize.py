@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def demo_parser() -> ArgumentParser:
     """Options of ``wsol demo``."""
     parser = ArgumentParser(
+        allow_abbrev=False,
         description="Localise photographs that come with scikit-image, with the offline ImageNet classifier; "
-        "then train CAM and Bridging the Gap on the built-in data set, evaluate both, and compare them."
+        "then train CAM and Bridging the Gap on the built-in data set, evaluate both, and compare them.",
     )
     parser.add_argument("--output", type=str, default="wsol-demo", help="folder for the results")
     return parser
@@ -31,6 +32,7 @@ def localize_parser() -> ArgumentParser:
     from wsol.models import ModelOptions
 
     parser = ArgumentParser(
+        allow_abbrev=False,
         description="Find the object of a class in each photograph: boxes, masks, a report. Images that an "
         "earlier run into the same folder has done are not done again.",
         epilog=EXIT_CODES,

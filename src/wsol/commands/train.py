@@ -13,6 +13,7 @@ def train_parser() -> ArgumentParser:
     from wsol.training.config import add_config_options
 
     parser = ArgumentParser(
+        allow_abbrev=False,
         description="Train a classifier that localises, from class labels alone. The same command again goes "
         "on where it was stopped. The best epoch is chosen on val, or on a part of the training images where "
         "there is no val; test is never looked at.",
