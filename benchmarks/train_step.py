@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
 
 def compare(backbone: str, options: argparse.Namespace) -> None:
     """One backbone's table."""
-    names = [PLAIN, *(name for name in options.methods if name != PLAIN and _is_there(name))]
+    names = [PLAIN, *(name for name in options.methods if name != PLAIN)]
     steps = {name: make_step(backbone, name, options) for name in names}
     walls: dict[str, list[float]] = {name: [] for name in names}
     works: dict[str, list[float]] = {name: [] for name in names}
@@ -173,14 +173,6 @@ def _measured_memory(backbone: str, name: str, options: argparse.Namespace) -> f
     for argument in ("device", "precision", "batch_size", "threads"):
         command += [f"--{argument.replace('_', '-')}", str(getattr(options, argument))]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def _is_there(name: str) -> bool:
-    """Whether a method does anything: one that is still to be written does not."""
-    if name in (PLAIN, "tap"):
-        return True
-    own = vars(methods.METHODS[cast("MethodKind", name)].method)
-    return not own.keys().isdisjoint(("adapt", "losses", "transform_batch"))
 
 
 def _machine(device: str) -> str:

@@ -137,7 +137,7 @@ def seed_targets(attention: Tensor, *, high: float, low: float, fewest: int = 30
     """
     if attention.ndim != 3:
         raise ValueError(f"attention must be (B, H, W), got {tuple(attention.shape)}")
-    _check_shares(high=high, low=low)
+    check_shares(high=high, low=low)
     attention = attention.detach()
     foreground = attention > high
     few = foreground.sum(dim=(1, 2), keepdim=True) < fewest
@@ -196,7 +196,7 @@ def mixing_box(size: tuple[int, int], ratio: float, centre: tuple[int, int]) -> 
     Raises:
         ValueError: a ratio outside [0, 1].
     """
-    _check_shares(ratio=ratio)
+    check_shares(ratio=ratio)
     (y0, y1), (x0, x1) = (
         (max(at - half, 0), min(at + half, length))
         for length, at in zip(size, centre, strict=True)
@@ -236,10 +236,15 @@ def _peak(attention: Tensor) -> Tensor:
 def _check(features: Tensor, **shares: float) -> None:
     if features.ndim != 4:
         raise ValueError(f"features must be (B, K, h, w), got {tuple(features.shape)}")
-    _check_shares(**shares)
+    check_shares(**shares)
 
 
-def _check_shares(**shares: float) -> None:
+def check_shares(**shares: float) -> None:
+    """Make sure that values are in [0, 1].
+
+    Raises:
+        ValueError: one is not; the message names it.
+    """
     for name, value in shares.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{name} must be in [0, 1], got {value}")

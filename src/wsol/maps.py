@@ -1,5 +1,6 @@
 """Score maps: features and the weights of one class become a picture of where that class is seen."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Literal
 
@@ -36,7 +37,9 @@ def class_activation_map(
     class_weight = _class_weight(features, weight, labels)  # (B, K)
     if clamp_negative:
         class_weight = class_weight.clamp(min=0)
-    return torch.einsum("bk,bkhw->bhw", class_weight, features)
+    kind = torch.promote_types(features.dtype, weight.dtype)
+    with _full_precision(features.device):
+        return torch.einsum("bk,bkhw->bhw", class_weight.to(kind), features.to(kind))
 
 
 def decompose(features: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,8 +63,7 @@ def decompose(features: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor,
         IndexError: a label outside [0, C).
     """
     features, weight = _precise(features), _precise(weight)
-    with torch.autocast(features.device.type, enabled=False):  # its products would be of half precision
-        cam = class_activation_map(features, weight, labels)
+    cam = class_activation_map(features, weight, labels)
     norm = torch.linalg.vector_norm(features, dim=1)  # (B, h, w)
     scale = norm * torch.linalg.vector_norm(_class_weight(features, weight, labels), dim=1)[:, None, None]
     seen = scale > 0
@@ -148,6 +150,13 @@ def ivr_normalize(maps: Tensor, percentile: float = 90.0) -> Tensor:
     reference = ordered[:, int(percentile / 100 * ordered.shape[1]), None, None]
     usable = (reference > 0) & (high - low).isfinite()
     return torch.where(usable, raised / torch.where(usable, reference, 1), 0).clamp(max=1)
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Without autocast, which would round products to half precision."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def _class_weight(features: Tensor, weight: Tensor, labels: Tensor) -> Tensor:

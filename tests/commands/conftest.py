@@ -7,7 +7,7 @@ import pytest
 
 from wsol.training import run as run_module
 from wsol.training.config import TrainConfig
-from wsol.training.run import Run
+from wsol.training.directory import Run
 
 
 @pytest.fixture

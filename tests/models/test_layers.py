@@ -227,8 +227,8 @@ def test_a_network_without_stages_names_its_last_layers() -> None:
     [
         ("vgg16_cam", []),
         ("resnet50_cam", [f"layer{n}" for n in range(1, 5)]),
-        ("mobilenetv1_cam", [f"blocks.{n}" for n in range(5)]),
-        ("tf_efficientnet_lite0", [f"blocks.{n}" for n in range(7)]),
+        ("mobilenetv1_cam", [f"blocks.{n}" for n in range(1, 5)]),
+        ("tf_efficientnet_lite0", [f"blocks.{n}" for n in range(1, 7)]),
         ("densenet121", [f"features.denseblock{n}" for n in range(1, 5)]),
         ("regnety_004", ["s1", "s2", "s3", "s4"]),
         ("hrnet_w18_small", ["layer1", "stage2", "stage3", "stage4"]),

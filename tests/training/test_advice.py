@@ -11,7 +11,7 @@ from wsol.data.dataset import Example, Split, open_data
 from wsol.errors import DataError
 from wsol.training import advice
 from wsol.training.advice import advise, find_duplicates
-from wsol.training.run import Parts
+from wsol.training.directory import Parts
 
 
 def split(counts: dict[int, int], name: str = "train") -> Split:

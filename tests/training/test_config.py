@@ -47,7 +47,7 @@ def written(path: Path, values: Any) -> Path:
         (TrainingOptions, "momentum", (-0.1, 1, NAN), "in [0, 1)"),
         (TrainingOptions, "clip", (0, -1, NAN), "above 0"),
         (TrainingOptions, "decay_factor", (0, 1.1, NAN), "in (0, 1]"),
-        (TrainingOptions, "decay_every", (0,), "at least 1"),
+        (TrainingOptions, "decay_every", (0, 1), "at least 2"),
         (TrainingOptions, "schedule", ("linear",), "one of ('cosine', 'step', 'constant')"),
         (TrainingOptions, "augmentation", ("all",), "one of ('protocol', 'crops', 'none')"),
         (TrainingOptions, "cache", ("disk",), "one of ('auto', 'memory', 'none')"),
@@ -79,7 +79,7 @@ def test_what_is_out_of_its_range_is_refused(
 
 def test_limits_themselves_are_allowed() -> None:
     TrainingOptions(learning_rate=0, head_multiplier=0, trunk_gradient=0, weight_decay=0, momentum=0, seed=0)
-    TrainingOptions(epochs=1, batch_size=1, schedule="step", decay_every=1, decay_factor=1)
+    TrainingOptions(epochs=1, batch_size=1, schedule="step", decay_every=2, decay_factor=1)
     TrainerOptions(devices=1, nodes=1, accumulate=1, early_stop=1, workers=0)
     ValidationOptions(every=1, threshold="percentile", percentile=0)
     ValidationOptions(threshold="percentile", percentile=100)

@@ -19,7 +19,7 @@ from wsol.data.dataset import DataSet, open_data
 from wsol.errors import DataError, ImageError
 from wsol.training import data as data_module
 from wsol.training.config import Cache
-from wsol.training.data import Draw, TrainingImages, derive, epoch_batches, frame_size, load
+from wsol.training.data import Draw, Erased, TrainingImages, derive, epoch_batches, frame_size, load
 
 SIZE = (28, 42)
 
@@ -62,9 +62,9 @@ def test_processes_get_equal_shares(
     ranks = every_rank(labels, world, epoch=epoch, batch_size=batch_size, seed=seed, balanced=balanced)
     sizes = [[len(batch) for batch in batches] for batches in ranks]
     assert all(each == sizes[0] for each in sizes)
-    assert all(size == batch_size for size in sizes[0][:-1]) and all(
-        0 < size <= batch_size for size in sizes[0]
-    )
+    assert all(size == batch_size for size in sizes[0][:-2])
+    assert all(0 < size <= batch_size + 1 for size in sizes[0])  # one image is no batch of its own
+    assert batch_size == 1 or len(sizes[0]) <= 1 or sizes[0][-1] > 1
     drawn = [draw for batches in ranks for batch in batches for draw in batch]
     assert {number for number, _ in drawn} <= {epoch} and count - world < len(drawn) <= count
     if not balanced:
@@ -196,18 +196,23 @@ def broken(data: DataSet, tmp_path: Path, *places: int) -> DataSet:
 
 
 @pytest.mark.parametrize("cache", ["memory", "none"])
-def test_the_next_image_stands_for_one_that_cannot_be_read(data: DataSet, tmp_path: Path, cache: Any) -> None:
+def test_another_image_stands_for_one_that_cannot_be_read(data: DataSet, tmp_path: Path, cache: Any) -> None:
     bad = broken(data, tmp_path, 2, 3, 20)
     images, whole = (images_of(each, augmentation="none") for each in (bad, data))
     images.keep(cache, progress=False)
     assert (images.cache is None) == (cache == "none")
-    for place, instead, failed in ((1, 1, ()), (2, 4, (2, 3)), (3, 4, (3,)), (20, 0, (20,))):
-        image, label, errors = images[0, place]
-        assert torch.equal(image, whole[0, instead][0])
-        assert label == data.split("train").examples[instead].label
-        names = [str(tmp_path / data.split("train").examples[each].id) for each in failed]
-        assert [error.path for error in errors] == names
-        assert all(error.reason == "the file is empty" for error in errors)
+    assert not images[0, 1][2]
+    examples, stood = data.split("train").examples, set()
+    for epoch in range(8):
+        for place in (2, 3, 20):
+            image, label, errors = images[epoch, place]
+            (instead,) = (at for at in range(21) if torch.equal(image, whole[0, at][0]))
+            assert instead not in (2, 3, 20) and label == examples[instead].label
+            assert errors[0].path == str(tmp_path / examples[place].id)
+            assert all(error.reason == "the file is empty" for error in errors)
+            assert torch.equal(images[epoch, place][0], image)
+            stood.add(instead)
+    assert len(stood) > 5  # not the next one, which may be of the same broken folder
     with pytest.raises(ImageError, match="the file is empty"):
         images.frame_of(2)
 
@@ -216,7 +221,7 @@ def test_the_next_image_stands_for_one_that_cannot_be_read(data: DataSet, tmp_pa
 def test_nothing_can_be_read(data: DataSet, tmp_path: Path, cache: Any) -> None:
     images = images_of(broken(data, tmp_path, *range(21)))
     images.keep(cache, progress=False)
-    with pytest.raises(DataError, match=r"20 training images in a row cannot be read; the first: .*empty"):
+    with pytest.raises(DataError, match=r"of 20 training images none can be read; the first: .*empty"):
         images[0, 0]
 
 
@@ -237,12 +242,12 @@ def test_the_cache_is_kept_small(data: DataSet, monkeypatch: pytest.MonkeyPatch)
 def test_erased_pixels_have_the_mean_colour(data: DataSet, cache: Any) -> None:
     masks = np.random.default_rng(0).random((21, 28, 42)) < 0.3
     packed = np.packbits(masks.reshape(21, -1), axis=1)
-    options: dict[str, Any] = {"augmentation": "none", "erased": packed, "fill": (0.485, 0.456, 0.406)}
+    options: dict[str, Any] = {"augmentation": "none", "erased": Erased(packed, (124, 116, 104))}
     images = images_of(data, **options)
     images.keep(cache, progress=False)
     for place in (0, 8, 20):
         expected = decoded(data, place, SIZE).copy()
-        expected[masks[place]] = (124, 116, 104)  # 255 · 0.485 = 123.7, 116.3, 103.5
+        expected[masks[place]] = (124, 116, 104)
         assert np.array_equal(images[0, place][0].permute(1, 2, 0).numpy(), expected)
     if images.cache is not None:
         assert np.array_equal(images.cache[0].permute(1, 2, 0).numpy(), decoded(data, 0, SIZE))

@@ -22,6 +22,7 @@ from wsol.methods.base import Batch
 from wsol.models import ModelOptions, build
 from wsol.training import epochs
 from wsol.training.config import TrainConfig, write_config
+from wsol.training.module import TrainingModule
 from wsol.training.run import train
 
 
@@ -73,12 +74,30 @@ def test_interrupted_by_a_person(config: TrainConfig, monkeypatch: pytest.Monkey
         patch.setattr(epochs, "save_model", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(config, progress=False)
-    assert train(config, progress=False).trained == 3
+    assert train(config, progress=False).trained == 2  # the checkpoint of the first epoch was there
+
+
+def test_weights_that_are_not_finite_are_not_saved(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss may be finite while its gradients are not."""
+    original = TrainingModule.on_before_optimizer_step
+
+    def spoil(self: TrainingModule, optimizer: torch.optim.Optimizer) -> None:
+        original(self, optimizer)
+        if self.current_epoch == 1 and self.steps == 3:
+            optimizer.param_groups[0]["params"][0].grad.fill_(torch.nan)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "on_before_optimizer_step", spoil)
+        with pytest.raises(WsolError, match="epoch 2, step 3: weights are not finite"):
+            train(config, progress=False)
+    assert train(config, progress=False).trained == 2
 
 
 def test_loss_that_is_not_finite(config: TrainConfig) -> None:
     wild = replace(config, training=replace(config.training, learning_rate=1e9))
-    with pytest.raises(WsolError, match=r"not finite in epoch \d, step \d.*learning rate than 1e\+09"):
+    with pytest.raises(WsolError, match=r"epoch \d, step \d: .* not finite.*learning rate than 1e\+09"):
         train(wild, progress=False)
 
 
@@ -100,7 +119,7 @@ def test_unreadable_images_are_replaced_and_listed(config: TrainConfig, copied: 
 
 def test_no_image_can_be_read(config: TrainConfig, copied: Path) -> None:
     shutil.rmtree(copied / "images" / "train")
-    with pytest.raises(DataError, match="in a row cannot be read"):
+    with pytest.raises(DataError, match="none can be read"):
         train(replace(config, data=str(copied)), progress=False)
 
 
@@ -122,6 +141,22 @@ def test_full_disk(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None
     folder = Path(config.output or "")
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     assert train(config, progress=False).trained == 2
+
+
+def test_disk_that_is_full_in_earnest(config: TrainConfig, tmp_path: Path) -> None:
+    """Files of more than 1 MB cannot be written: it is told which, and nothing half-written stays."""
+    script = f"""
+import resource, signal
+from wsol.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
+raise SystemExit(main({command(config, tmp_path)[3:]!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr or "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(Path(config.output or "").glob("*.safetensors"))
 
 
 def test_one_class_alone(config: TrainConfig, copied: Path) -> None:

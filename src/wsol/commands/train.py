@@ -2,10 +2,14 @@
 
 import sys
 from argparse import SUPPRESS
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from wsol.commands import EXIT_CODES, EXIT_SKIPPED, options_of
+
+if TYPE_CHECKING:
+    from wsol.training.directory import Run
 
 
 def train_parser() -> ArgumentParser:
@@ -34,22 +38,27 @@ def train_parser() -> ArgumentParser:
 def train(options: Namespace) -> int:
     """Run ``wsol train``; returns the exit code."""
     from wsol.training.config import TrainConfig
+    from wsol.training.fitting import is_first
     from wsol.training.run import train as run
 
     quiet = options.get("quiet", False)
     done = run(options_of(TrainConfig, options), progress=not quiet)
-    for line in done.skipped:
-        print(f"skipped: {line}", file=sys.stderr)
-    if not quiet:
-        best = done.best
-        chosen = (
-            f" by {done.criterion} on val, {100 * best[f'val {done.criterion}']:.1f}"
-            if done.criterion
-            else ""
-        )
-        print("" if done.trained else "This training was finished before; --overwrite begins anew.")
-        print(f"Epoch {best['epoch']:g} is used, the best{chosen}." if chosen else "The last epoch is used.")
-        if done.ratio is not None:
-            print(f"The threshold τ = {done.ratio:.3f} was chosen on val, and is used by wsol localize.")
-        print(f"\n{done.folder}\n\n    wsol localize PHOTOS --model {done.folder} --output found")
+    if is_first():
+        for line in done.skipped:
+            print(f"skipped: {line}", file=sys.stderr)
+        if not quiet:
+            _tell(done)
     return EXIT_SKIPPED if done.skipped else 0
+
+
+def _tell(done: "Run") -> None:
+    best = done.best
+    used = f"Epoch {best['epoch']:g} is" if "epoch" in best else f"All {best['step']:g} steps together are"
+    chosen = (
+        f", by {done.criterion} on val: {100 * best[f'val {done.criterion}']:.1f}" if done.criterion else ""
+    )
+    print("" if done.trained else "This training was finished before; --overwrite begins anew.")
+    print(f"{used} used{chosen}.")
+    if done.ratio is not None:
+        print(f"The threshold τ = {done.ratio:.3f} was chosen on val, and is used by wsol localize.")
+    print(f"\n{done.folder}\n\n    wsol localize PHOTOS --model {done.folder} --output found")

@@ -43,7 +43,7 @@ BADGE = (0.04, 0.06)
 
 @dataclass(frozen=True)
 class Symbol:
-    """What tells a class: a shape within the unit circle, and its colour."""
+    """What tells a class: a pale shape within the unit circle, on a disc of its colour."""
 
     shapes: tuple[Points, ...]
     colour: Array

@@ -32,6 +32,7 @@ class Entry:
         poolings: that its class scores may come from.
         maps: that can be read off it.
         why: why others cannot.
+        rate: of the default learning rate, what suits it (ours).
     """
 
     method: type[Method]
@@ -39,6 +40,7 @@ class Entry:
     poolings: tuple[PoolingKind, ...] = get_args(PoolingKind)
     maps: tuple[MapKind, ...] = get_args(MapKind)
     why: str = ""
+    rate: float = 1.0
 
 
 METHODS: dict[str, Entry] = {
@@ -49,10 +51,11 @@ METHODS: dict[str, Entry] = {
     "acol": Entry(
         method=ACoL,
         title="ACoL",
+        rate=0.3,
         maps=("cam", "nwc"),
         why="its map is the maximum of two heads' maps, which has no feature norm or similarity",
     ),
-    "spg": Entry(method=SPG, title="SPG"),
+    "spg": Entry(method=SPG, title="SPG", rate=0.1),
     "ae": Entry(
         method=AE,
         title="AE",

@@ -9,14 +9,14 @@ parameters and acts in training alone: the classifier that is kept does not know
 from dataclasses import dataclass
 
 from timm.models.vgg import VGG
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from wsol.erasing import attention_dropout
 from wsol.errors import ModelError
 from wsol.methods.base import Batch, Method
 from wsol.methods.checks import check_shares
 from wsol.models import Classifier
-from wsol.models.layers import find_layer, stages, watch
+from wsol.models.layers import find_layer, stages, watch, without_dropout
 
 VGG16 = ("features.16", "features.22", "features.29")  # pool3, and the ReLUs of conv4_3 and conv5_3
 RESNET = ("layer3.0", "layer4.0", "layer4.2")
@@ -30,8 +30,8 @@ class ADLOptions:
     Attributes:
         threshold: t of the drop mask: attention from this share of its maximum on is dropped, in [0, 1].
         drop_probability: that a layer drops; else its output is weighted by its attention; in [0, 1].
-        layers: whose outputs it acts on, by module name; default: the paper's three of vgg16_cam, ResNets
-            and inception_v3_cam, else the last two stages.
+        layers: whose outputs it acts on, by module name; default: the paper's three of vgg16_cam, of ResNets
+            with three blocks in layer4, and of inception_v3_cam, else the last two stages.
     """
 
     threshold: float = 0.9
@@ -59,9 +59,7 @@ class ADL(Method):
     def adapt(cls, classifier: Classifier, backbone: str, options: ADLOptions) -> Classifier:
         """The same classifier; in inception_v3_cam the dropouts of the head make room for these."""
         if backbone == "inception_v3_cam":
-            for module in classifier.network.modules():
-                if isinstance(module, nn.Dropout):
-                    module.p = 0.0
+            without_dropout(classifier.network)
         return classifier
 
     def losses(self, batch: Batch, *, epoch: int, generator: Generator) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ stay the same when the most active pixels of an inner map are erased (:func:`wso
 Only the layers behind that map run a second time. Classes and maps come from the clean pass alone.
 """
 
+import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import get_args
@@ -21,7 +22,9 @@ from wsol.losses import Region, consistency_loss, norm_loss, similarity_loss
 from wsol.methods.base import Batch, Method
 from wsol.methods.checks import check_shares
 from wsol.models import Classifier
-from wsol.models.layers import Passed, before, find_layer, stages
+from wsol.models.layers import Passed, before, find_layer, stages, without_dropout
+
+log = logging.getLogger("wsol")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +80,21 @@ class BridgingTheGap(Method):
     def __init__(self, classifier: Classifier, options: BridgingOptions, *, epochs: int = 1) -> None:
         super().__init__(classifier, options, epochs=epochs)
         self.warm_up = round(2 / 7 * epochs) if options.warm_up is None else options.warm_up
+        if self.warm_up >= epochs and (options.similarity or options.norm):
+            log.warning(
+                "bridging.warm_up: of %s epochs %s are warm-up; none is left for similarity and norm loss",
+                epochs,
+                self.warm_up,
+            )
         self.drop_layer = options.drop_layer or default_drop_layer(classifier)
         find_layer(classifier.network, self.drop_layer)
+
+    @classmethod
+    def adapt(cls, classifier: Classifier, backbone: str, options: BridgingOptions) -> Classifier:
+        """The same classifier; in inception_v3_cam without dropout, in which the two passes would differ."""
+        if backbone == "inception_v3_cam":
+            without_dropout(classifier.network)
+        return classifier
 
     def losses(self, batch: Batch, *, epoch: int, generator: Generator) -> dict[str, Tensor]:
         """See :meth:`Method.losses`."""

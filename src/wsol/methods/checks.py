@@ -1,5 +1,7 @@
 """Checks that the options of several methods share."""
 
+from wsol import erasing
+
 
 def check_shares(options: object, *names: str) -> None:
     """Make sure that fields are in [0, 1].
@@ -7,6 +9,4 @@ def check_shares(options: object, *names: str) -> None:
     Raises:
         ValueError: one is not; the message names it.
     """
-    for name in names:
-        if not 0 <= getattr(options, name) <= 1:
-            raise ValueError(f"{name} must be in [0, 1], got {getattr(options, name)}")
+    erasing.check_shares(**{name: getattr(options, name) for name in names})

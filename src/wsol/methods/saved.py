@@ -17,7 +17,7 @@ from wsol.errors import ModelError
 from wsol.export.files import atomic_write
 from wsol.methods import MethodOptions, adapt
 from wsol.models import Classes, Model, ModelOptions, build
-from wsol.models.weights import file_source, load_strictly
+from wsol.models.weights import check_finite, file_source, load_strictly
 
 FORMAT = 1
 KEY = "wsol"
@@ -26,7 +26,11 @@ WEIGHTS = "best.safetensors"
 
 
 def save(path: Path, model: Model, options: ModelOptions, method: MethodOptions) -> None:
-    """Write a trained model; the file appears whole or not at all."""
+    """Write a trained model; the file appears whole or not at all.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.classifier.state_dict().items()
     }
@@ -43,8 +47,11 @@ def save(path: Path, model: Model, options: ModelOptions, method: MethodOptions)
         "run": dict(model.run),
         "use": dict(model.use),
     }
-    with atomic_write(path) as temporary:
-        save_file(state, temporary, metadata={KEY: json.dumps(description)})
+    try:
+        with atomic_write(path) as temporary:
+            save_file(state, temporary, metadata={KEY: json.dumps(description)})
+    except SafetensorError as error:  # no OSError, whatever the disk says
+        raise ModelError(f"{path} cannot be written: {error}") from error
 
 
 def weights_file(name: str | Path) -> Path | None:
@@ -113,31 +120,28 @@ def load(path: Path, asked: ModelOptions) -> Model:
             f"{', '.join(sorted(refused))}: not for the trained model {path}, which knows its own"
         )
     try:
-        options = _make(ModelOptions, given["backbone"])
-        method = _make(MethodOptions, given["method"])
+        options: ModelOptions = _make(ModelOptions, given["backbone"])
+        method: MethodOptions = _make(MethodOptions, given["method"])
         classes = Classes(tuple(given["classes"]["names"]), tuple(map(tuple, given["classes"]["aliases"])))
-        options = replace(options, **{name: getattr(asked, name) for name in changed})
-        model = build(options, pretrained=False, num_classes=len(classes.names))
-        classifier = adapt(method, model.classifier, model.name)
-        model = replace(
-            model,
-            classifier=classifier.eval(),
-            classes=classes,
-            weights=f"{given['initial_weights']}, trained: {file_source(path)}",
-            trained=True,
-            input_size=(asked.input_size or given["input_size"],) * 2,
-            mean=tuple(given["mean"]),
-            std=tuple(given["std"]),
-            method=method.method,
-            run=given["run"],
-            use=given["use"],
-        )
+        known: dict[str, Any] = {
+            "weights": f"{given['initial_weights']}, trained: {file_source(path)}",
+            "input_size": (asked.input_size or int(given["input_size"]),) * 2,
+            "mean": tuple(given["mean"]),
+            "std": tuple(given["std"]),
+            "run": dict(given["run"]),
+            "use": dict(given["use"]),
+        }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its description is damaged ({type(error).__name__}: {error})") from error
+    options = replace(options, **{name: getattr(asked, name) for name in changed})
+    model = build(options, pretrained=False, num_classes=len(classes.names))
+    classifier = adapt(method, model.classifier, model.name).eval()
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     load_strictly(classifier, state, path)
-    return model
+    check_finite(state, str(path))
+    known |= {"classifier": classifier, "classes": classes, "trained": True, "method": method.method}
+    return replace(model, **known)
 
 
 def _make(kind: type[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401

@@ -198,5 +198,5 @@ def _channels(network: nn.Module, layers: tuple[str, ...]) -> list[int]:
     inner: dict[str, Tensor] = {}
     empty: Any = copy.deepcopy(network).to("meta").eval()
     with watch(empty, _keep(inner, layers)):
-        empty.forward_features(torch.zeros(1, 3, 64, 64, device="meta"))
+        empty.forward_features(torch.zeros(1, 3, 224, 224, device="meta"))
     return [inner[name].shape[1] for name in layers]

@@ -20,6 +20,7 @@ from wsol.models.weights import (
     LITE0_MEAN,
     LITE0_NETWORK,
     LITE0_STD,
+    check_finite,
     file_source,
     lite0_source,
     lite0_state_dict,
@@ -40,8 +41,8 @@ class ModelOptions:
 
     Attributes:
         backbone: efficientnet_lite0 (works offline), any timm CNN, or vgg16_cam, resnet50_cam,
-            seresnet50_cam, inception_v3_cam, mobilenetv1_cam (the papers'); or a run of wsol train, to go on
-            with or to use.
+            seresnet50_cam, inception_v3_cam, mobilenetv1_cam (the papers'); or a run of wsol train, to be
+            used.
         checkpoint: a state dict of your own, .safetensors or .pth, instead of the published weights.
         classes: a text file with the class names of the checkpoint, one a line.
         pooling: how features become class scores: gap, or tap (thresholded average pooling).
@@ -158,7 +159,7 @@ def build(options: ModelOptions, *, pretrained: bool = True, num_classes: int | 
         std=options.std or tuple(config["std"]),
     )
     _check_classes(model, options)
-    _check_finite(model)
+    check_finite(model.classifier.network.state_dict(), model.weights)
     _check_stride(model, options)
     return model
 
@@ -282,14 +283,6 @@ def _check_classes(model: Model, options: ModelOptions) -> None:
             f"{model.name} has {count} classes, {options.classes or 'its list of class names'} "
             f"has {len(model.classes.names)}"
         )
-
-
-def _check_finite(model: Model) -> None:
-    for name, tensor in model.classifier.network.state_dict().items():
-        if not tensor.isfinite().all():
-            raise ModelError(
-                f"{model.weights}: {name} holds values that are not finite; the training diverged"
-            )
 
 
 def _check_stride(model: Model, options: ModelOptions) -> None:

@@ -20,7 +20,7 @@ def find_layer(network: nn.Module, name: str) -> nn.Module:
     Raises:
         ModelError: there is none; the message says which names come near.
     """
-    modules: dict[str, nn.Module] = dict(network.named_modules())
+    modules: dict[str, nn.Module] = dict(network.named_modules(remove_duplicate=False))
     if not name or name not in modules:
         names = [*modules][1:]
         near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or stages(network) or names[-5:]
@@ -58,6 +58,13 @@ def before(network: nn.Module, stage: str) -> str:
     if place == 0:
         raise ModelError(f"nothing stands before {stage}: name a layer")
     return f"{parent}.{siblings[place - 1]}" if parent else siblings[place - 1]
+
+
+def without_dropout(network: nn.Module) -> None:
+    """Turn the network's dropout layers off; names of parameters stay."""
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
 
 
 @contextmanager
@@ -176,4 +183,6 @@ def _one_map(output: object, name: str) -> Tensor:
 
 
 def _convolutions(module: nn.Module) -> int:
-    return sum(isinstance(part, nn.Conv2d) for part in module.modules())
+    """How many it has; a depthwise one counts with the pointwise one that it belongs to."""
+    parts = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    return sum(not (part.groups == part.in_channels > 1) for part in parts)

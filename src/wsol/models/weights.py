@@ -85,6 +85,17 @@ def file_source(path: str | Path) -> str:
     return f"{Path(path).name} sha256:{digest[:16]}"
 
 
+def check_finite(state: Mapping[str, Tensor], source: str) -> None:
+    """Make sure that all weights are numbers.
+
+    Raises:
+        ModelError: some are not.
+    """
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise ModelError(f"{source}: {name} holds values that are not finite; the training diverged")
+
+
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str | Path) -> None:
     """Load every tensor, or say which do not fit.
 

@@ -9,7 +9,7 @@ from wsol.data.duplicates import LIMIT, near_duplicates
 from wsol.errors import DataError
 
 if TYPE_CHECKING:
-    from wsol.training.run import Parts
+    from wsol.training.directory import Parts
 
 FEW = 10
 """Fewer images of a class than this seldom teach what its objects have in common."""

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from wsol.errors import UsageError
 from wsol.export.files import atomic_write
 from wsol.maps import MapKind
-from wsol.methods import MethodOptions, check
+from wsol.methods import METHODS, MethodOptions, check
 from wsol.models import ModelOptions
 from wsol.options import add_options, options_of, told
 
@@ -71,7 +72,8 @@ class TrainingOptions:
     Attributes:
         epochs: passes over the training images; default: by their number, 8 to 30.
         batch_size: images in a batch, on each device; default: 32, fewer for less than 256 images.
-        learning_rate: of SGD with Nesterov momentum; default: 0.01 for a batch of 32, in proportion.
+        learning_rate: of SGD with Nesterov momentum; default: 0.01 for 32 images a step (on all devices), in
+            proportion; a fifth of that with TAP, a tenth for spg, 0.3 of it for acol.
         head_multiplier: the learning rate of the head is this many times as high.
         head_layers: prefixes of the parameters' names that are the head; default: every layer that no
             pretrained weights were loaded into, and the linear layer.
@@ -80,7 +82,7 @@ class TrainingOptions:
         weight_decay: on all parameters.
         schedule: cosine to 0, step (by decay_epochs or decay_every), or constant.
         decay_epochs: of schedule step: epochs, counted from 1, at whose start the learning rate falls.
-        decay_every: of schedule step: it falls at the start of every n-th epoch.
+        decay_every: of schedule step: it falls at the start of epochs n, 2n, 3n, counted from 1.
         decay_factor: to this part of what it was.
         ramp_epochs: the learning rate rises linearly over so many epochs at first.
         clip: largest norm of all gradients together; default: none.
@@ -112,7 +114,8 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         _check_choices(self, schedule=Schedule, augmentation=Augmentation, cache=Cache)
-        _check_least(self, 1, "epochs", "batch_size", "decay_every")
+        _check_least(self, 1, "epochs", "batch_size")
+        _check_least(self, 2, "decay_every")
         _check_least(
             self,
             0,
@@ -145,7 +148,7 @@ class TrainerOptions:
 
     Attributes:
         accelerator: auto (a GPU if there is one), cpu, or cuda.
-        devices: on each node: auto (all GPUs, or one process on CPUs), or their number.
+        devices: on each node: their number, or auto (all GPUs).
         nodes: machines; under torchrun or SLURM their processes find each other.
         precision: float32, or mixed with bfloat16 or float16.
         accumulate: batches before each step of the optimizer.
@@ -157,7 +160,7 @@ class TrainerOptions:
     """
 
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int | Literal["auto"] = "auto"
+    devices: int | Literal["auto"] = 1
     nodes: int = 1
     precision: Precision = "float32"
     accumulate: int = 1
@@ -205,6 +208,12 @@ class ValidationOptions:
                 f"got {self.percentile} with threshold {self.threshold!r}"
             )
 
+    def standard(self, truth: str) -> tuple[Literal["max", "percentile"], float | None]:
+        """What τ is a share of, and which percentile; against masks τ is the map's own value."""
+        if self.threshold == "max" or truth == "masks":
+            return "max", None
+        return "percentile", 90.0 if self.percentile is None else float(self.percentile)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(DataOptions, ModelOptions, MethodOptions):
@@ -239,6 +248,8 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
         """With a number wherever the default depends on the number of training images."""
         training = self.training
         batch = training.batch_size or max(2, min(32, images // 8))
+        devices = torch.cuda.device_count() if self.trainer.devices == "auto" else self.trainer.devices
+        step = batch * max(1, devices) * self.trainer.nodes * self.trainer.accumulate  # images
         rate = training.learning_rate
         epochs = training.epochs or max(8, min(30, round(4000 / images)))
         return replace(
@@ -247,7 +258,7 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
                 training,
                 epochs=epochs,
                 batch_size=batch,
-                learning_rate=0.01 * batch / 32 if rate is None else rate,
+                learning_rate=_usual_rate(self) * step / 32 if rate is None else rate,
             ),
         )
 
@@ -259,6 +270,11 @@ def add_config_options(parser: ArgumentParser) -> None:
     add_options(parser, TrainConfig, leave_out=inherited)
     for part in parts:
         add_options(parser, part, leave_out=("classes",))
+
+
+def _usual_rate(config: TrainConfig) -> float:
+    """For 32 images a step: TAP pools several times what GAP pools, and new heads begin with large losses."""
+    return 0.01 * METHODS[config.method].rate * (0.2 if config.pooling == "tap" else 1)
 
 
 def read_config(path: str | Path) -> TrainConfig:

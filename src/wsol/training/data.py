@@ -54,6 +54,19 @@ class Images:
         return Images(self.images.to(device, **options), self.labels.to(device, **options), self.errors)
 
 
+@dataclass(frozen=True)
+class Erased:
+    """What adversarial erasing takes away from the training images.
+
+    Attributes:
+        pixels: (N, bytes), uint8: for each image the pixels of the frame, packed by ``numpy.packbits``.
+        fill: the colour that they get, RGB in [0, 255].
+    """
+
+    pixels: NDArray[np.uint8]
+    fill: tuple[int, int, int]
+
+
 class TrainingImages(Dataset[tuple[Tensor, int, list[ImageError]]]):
     """Images of a split, resized to a frame, then cropped and flipped.
 
@@ -63,9 +76,7 @@ class TrainingImages(Dataset[tuple[Tensor, int, list[ImageError]]]):
         size: (height, width) of the network's input.
         augmentation: see :class:`wsol.training.config.TrainingOptions`.
         seed: of the draws.
-        erased: (N, bytes), uint8: for each image the pixels of the frame that are filled with ``fill``,
-            packed by ``numpy.packbits``; None erases nothing.
-        fill: (3,), in [0, 1].
+        erased: pixels that are filled with a colour; None erases nothing.
     """
 
     def __init__(
@@ -76,15 +87,13 @@ class TrainingImages(Dataset[tuple[Tensor, int, list[ImageError]]]):
         *,
         augmentation: Augmentation,
         seed: int,
-        erased: NDArray[np.uint8] | None = None,
-        fill: tuple[float, ...] = (0.0, 0.0, 0.0),
+        erased: Erased | None = None,
     ) -> None:
         self.data = data
         self.examples = examples
         self.frame = frame_size(size, augmentation)
         self.seed = seed
         self.erased = erased
-        self.fill = torch.tensor(fill).mul(255).round().to(torch.uint8)[:, None]
         self.augment = _augment(augmentation, size)
         self.cache: Tensor | None = None
         self.faults: dict[int, ImageError] = {}
@@ -96,8 +105,8 @@ class TrainingImages(Dataset[tuple[Tensor, int, list[ImageError]]]):
         """An augmented image (3, H, W), its label, and the images that could not be read before it."""
         epoch, index = draw
         errors: list[ImageError] = []
-        for place in range(index, index + TRIES):
-            at = place % len(self)
+        for attempt in range(TRIES):
+            at = derive(self.seed, epoch, index, attempt) % len(self) if attempt else index
             try:
                 image = self.frame_of(at)
             except ImageError as error:
@@ -106,7 +115,7 @@ class TrainingImages(Dataset[tuple[Tensor, int, list[ImageError]]]):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive(self.seed, epoch, index))
                 return self.augment(image), self.examples[at].label, errors
-        raise DataError(f"{TRIES} training images in a row cannot be read; the first: {errors[0]}")
+        raise DataError(f"of {TRIES} training images none can be read; the first: {errors[0]}")
 
     def keep(self, cache: Cache, *, progress: bool) -> None:
         """Read all images into memory now, where that was asked for or is little."""
@@ -153,9 +162,11 @@ class TrainingImages(Dataset[tuple[Tensor, int, list[ImageError]]]):
         if self.erased is None:
             return image
         height, width = self.frame
-        mask = np.unpackbits(self.erased[index], count=height * width).reshape(height, width).astype(bool)
+        mask = (
+            np.unpackbits(self.erased.pixels[index], count=height * width).reshape(height, width).astype(bool)
+        )
         image = image.clone()
-        image[:, torch.from_numpy(mask)] = self.fill
+        image[:, torch.from_numpy(mask)] = torch.tensor(self.erased.fill, dtype=torch.uint8)[:, None]
         return image
 
 
@@ -214,11 +225,12 @@ def epoch_batches(
     else:
         order = generator.permutation(len(labels))
     order = order[: len(order) - len(order) % world]
-    mine = order[rank::world].tolist()
-    return [
-        [(epoch, index) for index in mine[start : start + batch_size]]
-        for start in range(0, len(mine), batch_size)
-    ]
+    mine = [(epoch, index) for index in order[rank::world].tolist()]
+    batches = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
+    if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        last = batches.pop()  # of one image some batch norms have no statistics
+        batches[-1] = batches[-1] + last
+    return batches
 
 
 def load(

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from tqdm import tqdm
 
 from wsol.data.dataset import DataSet, Split
 from wsol.errors import WsolError
@@ -22,14 +21,9 @@ from wsol.methods import METHODS, MethodOptions
 from wsol.methods.saved import WEIGHTS, save
 from wsol.models import Model, ModelOptions
 from wsol.training.config import TrainConfig
+from wsol.training.directory import CHECKPOINT, LAST_WEIGHTS, METRICS, Row
 from wsol.training.module import TrainingModule, learning_rate
-from wsol.training.validation import Validation, criterion_of, validate
-
-LAST_WEIGHTS = "last.safetensors"
-CHECKPOINT = "last.ckpt"
-METRICS = "metrics.csv"
-
-Row = dict[str, float]
+from wsol.training.validation import Validation, criterion_of, gather, validate
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -60,19 +54,28 @@ class WholeCheckpoints(TorchCheckpointIO):
 class Epochs(Callback):
     """Validates, tells, and saves after each epoch.
 
-    Weights are written first, then the checkpoint that names their epoch: a run that was killed between the
-    two trains that epoch again, to the same weights.
+    The checkpoint is written first, then the weights: where a run was killed between the two, the weights
+    are written when it goes on, from the checkpoint.
 
     Attributes:
         rows: numbers of the finished epochs.
         best: the best epoch's row.
-        ratio: τ chosen on val with the best weights.
+        waited: validations since it.
+        ratio: τ chosen on val in the best epoch; None without boxes or masks.
+        unread: reasons of the training images that could not be read, by file.
         skipped: images of val that could not be used.
         resumed: epochs that were finished before this call.
     """
 
     def __init__(
-        self, folder: Path, model: Model, data: DataSet, *, val: Split | None, config: TrainConfig
+        self,
+        folder: Path,
+        model: Model,
+        data: DataSet,
+        *,
+        val: Split | None,
+        config: TrainConfig,
+        tell: Callable[[str], None],
     ) -> None:
         self.folder, self.model, self.data, self.val, self.config = folder, model, data, val, config
         self.criterion = None if val is None else criterion_of(config.validation, val)
@@ -80,21 +83,28 @@ class Epochs(Callback):
         self.best: Row | None = None
         self.resumed = self.waited = 0
         self.ratio: float | None = None
+        self.unread: dict[str, str] = {}
         self.skipped: list[str] = []
-        self.tell: Callable[[str], None] = tqdm.write
+        self._tell = tell
         self._began = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint: plain values."""
-        return {
-            name: getattr(self, name) for name in ("rows", "best", "waited", "ratio", "skipped", "criterion")
-        }
+        names = ("rows", "best", "waited", "ratio", "unread", "skipped", "criterion")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Of the checkpoint."""
         for name, value in state_dict.items():
             setattr(self, name, value)
         self.resumed = len(self.rows)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Of a run that goes on: write what may be missing, and end it where it had ended."""
+        if self.rows:
+            if trainer.is_global_zero:
+                self._write()
+            self._stop_early(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Time runs."""
@@ -103,27 +113,25 @@ class Epochs(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validate, tell and save."""
         module: TrainingModule = pl_module  # type: ignore[assignment]
+        module.check_weights()
+        module.share_statistics()
         epoch = trainer.current_epoch + 1
         row: Row = {"epoch": epoch, "lr": learning_rate(module.options, epoch - 1)} | module.means()
         found = self._validate(trainer, epoch)
         if found is not None:
             row |= {f"val {name}": value for name, value in found.scores.items()}
         row["seconds"] = round(time.monotonic() - self._began, 3)
-        self.rows.append(row)
-        better = found is not None and self._better(row)
-        if found is not None:
-            self.waited = 0 if better else self.waited + 1
-            self.skipped = found.skipped
-        if better or self.val is None:
-            self.best, self.ratio = row, None if found is None else found.ratio
+        self._note(row, found)
+        for unread in gather(module.unread):
+            self.unread |= unread
+        save_checkpoint(trainer, self.folder / CHECKPOINT)
         if trainer.is_global_zero:
-            self._write(epoch, better or self.val is None)
+            self._write()
+            self._tell(_line(row, self.config.training.epochs, self.criterion, row == self.best))
             for logger in trainer.loggers:
-                logger.log_metrics({key: value for key, value in row.items() if key != "epoch"}, step=epoch)
-        trainer.save_checkpoint(self.folder / CHECKPOINT)
-        patience = self.config.trainer.early_stop
-        if patience is not None and self.waited >= patience:
-            trainer.should_stop = True
+                values = {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
+                logger.log_metrics(values, step=trainer.global_step)
+        self._stop_early(trainer)
 
     def _validate(self, trainer: Trainer, epoch: int) -> Validation | None:
         options = self.config.validation
@@ -134,37 +142,67 @@ class Epochs(Callback):
         runtime = RuntimeOptions(device=str(device), workers=self.config.trainer.workers)
         return validate(self.model, self.data, self.val, options, runtime)
 
+    def _note(self, row: Row, found: Validation | None) -> None:
+        self.rows.append(row)
+        if self.val is None:
+            self.best = row
+        elif found is not None:
+            better = self._better(row)
+            self.waited = 0 if better else self.waited + 1
+            self.skipped = found.skipped
+            if better:
+                self.best, self.ratio = row, found.ratio
+
     def _better(self, row: Row) -> bool:
         value = row[f"val {self.criterion}"]
         return math.isfinite(value) and (self.best is None or value > self.best[f"val {self.criterion}"])
 
-    def _write(self, epoch: int, best: bool) -> None:
+    def _write(self) -> None:
+        """The weights of the last epoch, which may be the best too, and the table."""
+        row = self.rows[-1]
+        best = self.best is not None and self.best["epoch"] == row["epoch"]
         for name in [LAST_WEIGHTS, WEIGHTS] if best else [LAST_WEIGHTS]:
-            ratio = self.ratio if best else None
-            save_model(self.folder / name, self.model, self.config, self.data, epoch=epoch, ratio=ratio)
+            use = use_of(self.config, self.val, self.ratio if best else None)
+            save_model(
+                self.folder / name, self.model, self.config, self.data, epoch=int(row["epoch"]), use=use
+            )
         write_rows(self.rows, self.folder / METRICS)
-        self.tell(_line(self.rows[-1], self.config.training.epochs, self.criterion, best))
+
+    def _stop_early(self, trainer: Trainer) -> None:
+        patience = self.config.trainer.early_stop
+        if patience is not None and self.waited >= patience:
+            trainer.should_stop = True
+
+
+def save_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Write a checkpoint.
+
+    Raises:
+        WsolError: it cannot be written.
+    """
+    try:
+        trainer.save_checkpoint(path)
+    except RuntimeError as error:  # what PyTorch makes of a full disk
+        raise WsolError(f"{path} cannot be written: {error}; what was saved before is whole") from error
+
+
+def use_of(config: TrainConfig, val: Split | None, ratio: float | None) -> dict[str, Any]:
+    """Map and threshold that a trained model is used with; see :class:`wsol.models.Model`."""
+    threshold, percentile = config.validation.standard("boxes" if val is None else val.truth)
+    return {"map": config.validation.map, "threshold": threshold, "percentile": percentile, "ratio": ratio}
 
 
 def save_model(
-    path: Path, model: Model, config: TrainConfig, data: DataSet, *, epoch: int, ratio: float | None
+    path: Path, model: Model, config: TrainConfig, data: DataSet, *, epoch: int, use: dict[str, Any]
 ) -> None:
     """Write a trained model with the run that it is from, and what it is to be used with."""
-    title = METHODS[config.method].title + (" + TAP" if config.pooling == "tap" else "")
     run = {
         "name": path.parent.name,
-        "title": title,
+        "title": METHODS[config.method].title + (" + TAP" if config.pooling == "tap" else ""),
         "seed": config.training.seed,
         "epoch": epoch,
         "epochs": config.training.epochs,
         "data": data.name,
-    }
-    validation = config.validation
-    use = {
-        "map": validation.map,
-        "threshold": validation.threshold,
-        "percentile": (validation.percentile or 90.0) if validation.threshold == "percentile" else None,
-        "ratio": ratio,
     }
     save(path, replace(model, run=run, use=use), config.part(ModelOptions), config.part(MethodOptions))
 

@@ -12,21 +12,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from wsol.errors import ImageError, UsageError
+from wsol.errors import DataError, ImageError, UsageError
 from wsol.export.files import atomic_write
 from wsol.inference.localizer import Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
-from wsol.maps import normalize, upsample
+from wsol.maps import upsample
 from wsol.methods.ae import AEClassifier, AEOptions
 from wsol.methods.saved import WEIGHTS, load_model
 from wsol.models import Model, ModelOptions
 from wsol.training.config import TrainConfig
-from wsol.training.data import TrainingImages
-from wsol.training.epochs import METRICS, save_model, write_rows
-from wsol.training.run import Parts, Run, finish, finished, prepare, record, train_one, training_images
+from wsol.training.data import Erased, TrainingImages
+from wsol.training.directory import METRICS, Parts, Row, Run, finish, finished, prepare, record
+from wsol.training.epochs import save_model, use_of, write_rows
+from wsol.training.run import train_one, training_images
 from wsol.training.validation import criterion_of, validate
 
 BATCH = 32
+SAMPLE = 1000
+"""Training images that the mean colour is taken of."""
 
 
 def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progress: bool) -> Run:
@@ -35,26 +38,34 @@ def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progres
     Raises:
         UsageError: several devices: each step would start its processes anew.
     """
-    if config.trainer.devices not in ("auto", 1) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("AE trains its steps on one device; trainer.devices must be 1")
-    trainer = replace(config.trainer, devices=1)
-    prepare(folder, config)
+    trainer = config.trainer
+    processes = max(int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "SLURM_NTASKS"))
+    if trainer.devices not in ("auto", 1) or trainer.nodes > 1 or processes > 1:
+        raise UsageError("AE trains its steps on one device: trainer.devices and trainer.nodes must be 1")
+    prepare(folder, config, parts)
     if done := finished(folder):
         return done
     told = record(folder, config, parts)
     runs: list[Run] = []
     models: list[Model] = []
-    erased: NDArray[np.uint8] | None = None
+    erased: Erased | None = None
     for step in range(1, config.ae.steps + 1):
         own = folder / f"step{step}"
         of_step = replace(
-            config, method="cam", ae=AEOptions(), output=str(own), overwrite=False, trainer=trainer
+            config,
+            method="cam",
+            ae=AEOptions(),
+            output=str(own),
+            overwrite=False,
+            trainer=replace(trainer, devices=1),
         )
-        runs.append(train_one(of_step, parts, own, progress=progress, erased=erased))
+        runs.append(train_one(of_step, parts, own, progress=progress, erased=erased, told=told))
         models.append(load_model(ModelOptions(backbone=str(own))))
         if step < config.ae.steps:
             images = training_images(of_step, parts, models[-1], erased)
-            erased = _mine(folder / f"erased{step}.npy", models[-1], images, config, progress=progress)
+            fill = mean_colour(images) if erased is None else erased.fill
+            pixels = _mine(folder / f"erased{step}.npy", models[-1], images, config, progress=progress)
+            erased = Erased(pixels, fill)
     run = replace(_join(config, parts, folder, runs, models), warnings=told)
     finish(run)
     return run
@@ -63,16 +74,20 @@ def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progres
 def _join(config: TrainConfig, parts: Parts, folder: Path, runs: list[Run], models: list[Model]) -> Run:
     """One model of all steps, measured as a whole."""
     joined = AEClassifier([model.classifier for model in models])
-    model = replace(models[0], classifier=joined, method="ae", run={}, use={}, weights=_initial(models[0]))
-    rows = [run.best | {"epoch": float(step)} for step, run in enumerate(runs, start=1)]
-    best, ratio, criterion, skipped = {"epoch": float(len(runs))}, None, None, [*runs[-1].skipped]
+    initial = models[0].weights.split(", trained: ")[0]
+    model = replace(models[0], classifier=joined, method="ae", run={}, use={}, weights=initial)
+    rows: list[Row] = [run.best | {"step": float(step)} for step, run in enumerate(runs, start=1)]
+    best: Row = {"step": float(len(runs))}
+    ratio, criterion, skipped = None, None, [*runs[-1].skipped]
     if parts.val is not None:
         runtime = RuntimeOptions(device=config.trainer.accelerator, workers=config.trainer.workers)
         found = validate(model, parts.data, parts.val, config.validation, runtime)
         criterion, ratio = criterion_of(config.validation, parts.val), found.ratio
         best |= {f"val {name}": value for name, value in found.scores.items()}
     rows.append(best)
-    save_model(folder / WEIGHTS, model, config, parts.data, epoch=len(runs), ratio=ratio)
+    save_model(
+        folder / WEIGHTS, model, config, parts.data, epoch=len(runs), use=use_of(config, parts.val, ratio)
+    )
     write_rows(rows, folder / METRICS)
     return Run(
         folder=folder,
@@ -84,10 +99,6 @@ def _join(config: TrainConfig, parts: Parts, folder: Path, runs: list[Run], mode
         skipped=skipped,
         trained=sum(run.trained for run in runs),
     )
-
-
-def _initial(model: Model) -> str:
-    return model.weights.split(", trained: ")[0]
 
 
 class _Frames(Dataset[tuple[int, Tensor | None]]):
@@ -106,20 +117,35 @@ class _Frames(Dataset[tuple[int, Tensor | None]]):
             return index, None
 
 
+def mean_colour(images: TrainingImages) -> tuple[int, int, int]:
+    """RGB in [0, 255], of all training images, or of evenly spaced ones where there are more than ``SAMPLE``.
+
+    Raises:
+        DataError: none can be read.
+    """
+    places = np.linspace(0, len(images) - 1, min(SAMPLE, len(images))).round().astype(int).tolist()
+    frames = (frame for _, frame in map(_Frames(images).__getitem__, places) if frame is not None)
+    means = [frame.double().mean(dim=(1, 2)) for frame in frames]
+    if not means:
+        raise DataError("no training image can be read")
+    red, green, blue = torch.stack(means).mean(dim=0).round().int().tolist()
+    return red, green, blue
+
+
 @torch.inference_mode()
 def _mine(
     path: Path, model: Model, images: TrainingImages, config: TrainConfig, *, progress: bool
 ) -> NDArray[np.uint8]:
-    """What is erased after a step: what was before, and where the label's map is above the threshold.
+    """What is erased after a step: what was before, and where the label's CAM is above a share of its peak.
 
     Returns:
-        (N, bytes), uint8, as :class:`TrainingImages` takes it; kept in a file for a run that goes on.
+        (N, bytes), uint8, as :class:`Erased` has it; kept in a file for a run that goes on.
     """
     if path.is_file():
         kept: NDArray[np.uint8] = np.load(path, allow_pickle=False)
         return kept
     runtime = RuntimeOptions(device=config.trainer.accelerator)
-    localizer = Localizer(model, LocalizerOptions(map=config.validation.map), runtime)
+    localizer = Localizer(model, LocalizerOptions(map="cam"), runtime)
     height, width = images.frame
     mined = np.zeros((len(images), -(-height * width // 8)), np.uint8)
     loader = DataLoader(_Frames(images), batch_size=BATCH, collate_fn=list)
@@ -131,11 +157,17 @@ def _mine(
         small = F.interpolate(frames, model.input_size, mode="bilinear", antialias=True).clamp(0, 1)
         features, _ = localizer.forward(small)
         labels = torch.tensor([images.examples[index].label for index, _ in read], device=features.device)
-        maps = normalize(upsample(localizer.score_maps(features, labels), images.frame))
-        found = (maps > config.ae.threshold).flatten(1).cpu().numpy()
+        maps = upsample(localizer.score_maps(features, labels), images.frame)
+        found = most_discriminative(maps, config.ae.threshold).flatten(1).cpu().numpy()
         mined[[index for index, _ in read]] = np.packbits(found, axis=1)
     if images.erased is not None:
-        mined |= images.erased
+        mined |= images.erased.pixels
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, mined)
     return mined
+
+
+def most_discriminative(maps: Tensor, threshold: float) -> Tensor:
+    """c > t · max c: (B, H, W), unnormalised -> bool; nothing where no value is positive."""
+    highest = maps.amax(dim=(1, 2), keepdim=True)
+    return (maps > threshold * highest) & (highest > 0)

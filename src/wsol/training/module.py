@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
-from wsol.errors import ImageError, UsageError, WsolError
+from wsol.errors import UsageError, WsolError
 from wsol.methods import Batch, Method
 from wsol.models import Model
 from wsol.training.config import TrainConfig, TrainingOptions
@@ -45,7 +45,7 @@ class TrainingModule(LightningModule):
         self.method = method
         self.config = config
         self.images = images
-        self.skipped: dict[str, ImageError] = {}
+        self.unread: dict[str, str] = {}
         self.sums: dict[str, Tensor] = {}
         self.steps = 0
         self._trunk = trunk
@@ -120,7 +120,7 @@ class TrainingModule(LightningModule):
     def training_step(self, batch: Images, batch_idx: int) -> Tensor:
         """The loss of a batch."""
         for error in batch.errors:
-            self.skipped.setdefault(error.path, error)
+            self.unread[error.path] = error.reason
         seed = derive(self.options.seed, self.current_epoch, batch_idx, self.global_rank)
         torch.manual_seed(seed)  # for dropout layers
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -152,6 +152,22 @@ class TrainingModule(LightningModule):
             values = cast("Tensor", self.all_gather(values)).mean(dim=0)
         return dict(zip(names, values.tolist(), strict=True))
 
+    def check_weights(self) -> None:
+        """Make sure, after an epoch, that what will be saved are numbers; all processes have the same.
+
+        Raises:
+            WsolError: they are not.
+        """
+        values = [*self.method.parameters(), *self.method.buffers()]
+        if not all(bool(each.isfinite().all()) for each in values):
+            raise WsolError(self._advice("weights are not finite", self.steps))
+
+    def share_statistics(self) -> None:
+        """Give all processes the batch norms' running statistics of the first, whose weights are saved."""
+        if self.trainer.world_size > 1:
+            for buffer in self.method.buffers():
+                distributed.broadcast(buffer, 0)
+
     def _note(self, terms: dict[str, Tensor], batch_idx: int) -> None:
         for name, term in terms.items():
             value = term.detach().float()
@@ -160,12 +176,14 @@ class TrainingModule(LightningModule):
         self.steps += 1
         if (self.device.type == "cpu" or batch_idx % LOOK == 0) and not self.sums["loss"].isfinite():
             told = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
-            raise WsolError(
-                f"the loss is not finite in epoch {self.current_epoch + 1}, step {batch_idx + 1} ({told}). A "
-                f"lower learning rate than {self.options.learning_rate:g} (--training.learning-rate), a ramp "
-                "(--training.ramp-epochs 1), or clipped gradients (--training.clip 1) may help. What was "
-                "saved after the epoch before is whole."
-            )
+            raise WsolError(self._advice(f"the loss is not finite ({told})", batch_idx + 1))
+
+    def _advice(self, what: str, step: int) -> str:
+        return (
+            f"epoch {self.current_epoch + 1}, step {step}: {what}. A lower learning rate than "
+            f"{self.options.learning_rate:g} (--training.learning-rate), a ramp (--training.ramp-epochs 1), "
+            "or clipped gradients (--training.clip 1) may help. What was saved before is whole."
+        )
 
 
 def learning_rate(options: TrainingOptions, at: float) -> float:
@@ -182,7 +200,7 @@ def learning_rate(options: TrainingOptions, at: float) -> float:
             rate *= 0.5 * (1 + math.cos(math.pi * min(1.0, at / epochs)))
         case "step":
             every = options.decay_every
-            drops = (epoch - 1) // every if every else sum(epoch >= drop for drop in options.decay_epochs)
+            drops = epoch // every if every else sum(epoch >= drop for drop in options.decay_epochs)
             rate *= options.decay_factor**drops
         case "constant":
             pass

@@ -70,42 +70,62 @@ def validate(
 
     The model is copied, its batch norms folded: the one in training stays as it is.
     """
-    rank, world = (distributed.get_rank(), distributed.get_world_size()) if _several() else (0, 1)
+    rank, world = process()
     share = replace(split, examples=split.examples[rank::world], problems=split.problems if rank == 0 else ())
     copied = replace(model, classifier=copy.deepcopy(model.classifier).cpu().eval(), trained=True)
     localizer = Localizer(copied, LocalizerOptions(map=options.map), runtime)
     if split.truth == "none":
         return _classify(localizer, data, share)
+    standard, percentile = options.standard(split.truth)
     protocol = Protocol(
         split=split.name,
         truth=split.truth,
         policy="oracle",
         selected_on=split.name,
         label_source="true",
-        standard="percentile" if options.threshold == "percentile" and split.truth == "boxes" else "max",
-        percentile=(options.percentile or 90.0) if options.threshold == "percentile" else 100.0,
+        standard=standard,
+        percentile=100.0 if percentile is None else percentile,
     )
     count = len(model.classes.names)
     labels = LabelMap("true", torch.eye(count, dtype=torch.bool), None, "same classes")
-    records, skipped = None, []
-    if share.examples:
-        measured = measure(ModelMaps(localizer, labels), data, share, protocol, progress=False)
-        records, skipped = measured.records, measured.skipped
-    gathered = [(records, skipped)] if world == 1 else _gather((records, skipped))
-    whole = _joined([part for part, _ in gathered if part is not None])
+    gathered = gather(_measure(ModelMaps(localizer, labels), data, share, protocol))
+    parts = [part for part, _ in gathered if part is not None]
+    if not parts:
+        raise DataError(next(line for _, lines in gathered for line in lines))
+    whole = _joined(parts)
     ratios = choose_ratios(whole, protocol)
     scores = {score.name: score.value for score in scores_of(whole, protocol, ratios, resamples=1)}
     return Validation(scores, ratios["largest", 0.5], [line for _, lines in gathered for line in lines])
 
 
-def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+def process() -> tuple[int, int]:
+    """The number of this process, and how many there are."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
 
 
-def _gather(mine: Any) -> list[Any]:  # noqa: ANN401
-    parts: list[Any] = [None] * distributed.get_world_size()
+def gather(mine: Any) -> list[Any]:  # noqa: ANN401
+    """What each process has."""
+    _, world = process()
+    if world == 1:
+        return [mine]
+    parts: list[Any] = [None] * world
     distributed.all_gather_object(parts, mine)
     return parts
+
+
+def _measure(
+    source: ModelMaps, data: DataSet, share: Split, protocol: Protocol
+) -> tuple[AnyRecords | None, list[str]]:
+    """Records of a share, None if none of its images can be used: others may have some."""
+    if not share.examples:
+        return None, []
+    try:
+        measured = measure(source, data, share, protocol, progress=False)
+    except DataError as error:
+        return None, [str(error)]
+    return measured.records, measured.skipped
 
 
 def _joined(parts: list[AnyRecords]) -> AnyRecords:
@@ -120,12 +140,13 @@ def _joined(parts: list[AnyRecords]) -> AnyRecords:
 def _classify(localizer: Localizer, data: DataSet, share: Split) -> Validation:
     """Share of images whose most probable class is the true one."""
     runtime, right, seen = localizer.runtime, 0, 0
-    skipped: list[str] = []
+    skipped = [f"{share.name}: {problem}" for problem in share.problems]
     for batch in read_batches(
         [data.images / example.id for example in share.examples],
         localizer.model.input_size,
         batch_size=runtime.batch_size,
         workers=runtime.workers,
+        draft=False,
         upright=data.upright,
     ):
         skipped += [f"{share.name}: {error}" for _, error in batch.errors]
@@ -134,7 +155,7 @@ def _classify(localizer: Localizer, data: DataSet, share: Split) -> Validation:
             _, logits = localizer.forward(batch.images)
             right += int((logits.argmax(dim=1).cpu() == labels).sum())
             seen += len(labels)
-    gathered = _gather((right, seen, skipped)) if _several() else [(right, seen, skipped)]
+    gathered = gather((right, seen, skipped))
     skipped = [line for _, _, lines in gathered for line in lines]
     if not (seen := sum(number for _, number, _ in gathered)):
         raise DataError(f"no image of the split {share.name!r} could be used; the first: {skipped[0]}")
