@@ -15,7 +15,8 @@ from wsol.cli import main
 from wsol.evaluation.result import load_result
 from wsol.methods.has import HaSOptions
 from wsol.models import ModelOptions, build
-from wsol.training.config import TrainConfig, TrainingOptions, compose, read_config, write_config
+from wsol.training.config import TrainConfig, TrainingOptions
+from wsol.training.recipes import compose, read_config, write_config
 
 pytest_plugins = ["tests.evaluation.fixtures"]
 

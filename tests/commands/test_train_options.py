@@ -12,7 +12,8 @@ import yaml
 
 from wsol.cli import main
 from wsol.methods import METHODS
-from wsol.training.config import TrainConfig, read_config
+from wsol.training.config import TrainConfig
+from wsol.training.recipes import read_config
 
 Names = tuple[str, ...]
 

@@ -12,17 +12,8 @@ from wsol.methods.acol import ACoLOptions
 from wsol.methods.bridging import BridgingOptions
 from wsol.methods.has import HaSOptions
 from wsol.models import ModelOptions
-from wsol.training.config import (
-    DataOptions,
-    TrainConfig,
-    TrainerOptions,
-    TrainingOptions,
-    ValidationOptions,
-    compose,
-    differences,
-    read_config,
-    write_config,
-)
+from wsol.training.config import DataOptions, TrainConfig, TrainerOptions, TrainingOptions, ValidationOptions
+from wsol.training.recipes import compose, differences, read_config, write_config
 
 NAN, INF = float("nan"), float("inf")
 

@@ -15,7 +15,8 @@ from wsol.data.dataset import open_data
 from wsol.inference.options import RuntimeOptions
 from wsol.methods.saved import load_model
 from wsol.models import ModelOptions, build
-from wsol.training.config import TrainConfig, write_config
+from wsol.training.config import TrainConfig
+from wsol.training.recipes import write_config
 from wsol.training.run import train
 from wsol.training.validation import validate
 

@@ -21,8 +21,9 @@ from wsol.errors import DataError, WsolError
 from wsol.methods.base import Batch
 from wsol.models import ModelOptions, build
 from wsol.training import epochs
-from wsol.training.config import TrainConfig, write_config
+from wsol.training.config import TrainConfig
 from wsol.training.module import TrainingModule
+from wsol.training.recipes import write_config
 from wsol.training.run import train
 
 

@@ -14,7 +14,8 @@ from wsol.evaluation.published import published
 from wsol.methods import METHODS, MethodKind, MethodOptions, adapt
 from wsol.methods import build as build_method
 from wsol.models import Classifier, ModelOptions, build
-from wsol.training.config import TrainConfig, compose
+from wsol.training.config import TrainConfig
+from wsol.training.recipes import compose
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "recipes"

@@ -16,10 +16,11 @@ from wsol.errors import DataError, UsageError, WsolError
 from wsol.methods import METHODS
 from wsol.methods.bridging import BridgingOptions
 from wsol.training import epochs as epochs_module
-from wsol.training.config import TrainConfig, TrainerOptions, TrainingOptions, ValidationOptions, read_config
+from wsol.training.config import TrainConfig, TrainerOptions, TrainingOptions, ValidationOptions
 from wsol.training.data import Images
 from wsol.training.epochs import Epochs
 from wsol.training.module import TrainingModule
+from wsol.training.recipes import read_config
 from wsol.training.run import train
 
 

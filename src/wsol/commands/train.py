@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def train_parser() -> ArgumentParser:
     """Options of ``wsol train``."""
-    from wsol.training.config import add_config_options
+    from wsol.training.recipes import add_config_options
 
     parser = ArgumentParser(
         allow_abbrev=False,

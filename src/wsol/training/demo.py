@@ -19,7 +19,7 @@ from wsol.report.comparison import side_by_side, write_comparison
 from wsol.training.config import TrainConfig, TrainerOptions, TrainingOptions, ValidationOptions
 from wsol.training.run import train
 
-EPOCHS = 5
+EPOCHS = 4
 SHOWN = 6
 """Pictures of test that the page shows: the first ones."""
 

@@ -21,7 +21,8 @@ from wsol.methods.saved import WEIGHTS
 from wsol.models import Classes
 from wsol.models.classes import numbered_classes
 from wsol.training.advice import advise, find_duplicates
-from wsol.training.config import TrainConfig, differences, read_config, write_config
+from wsol.training.config import TrainConfig
+from wsol.training.recipes import differences, read_config, write_config
 
 log = logging.getLogger("wsol")
 
