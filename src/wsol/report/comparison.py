@@ -51,7 +51,8 @@ def side_by_side(
         for axis, name, result in zip(row[1:], localizers, found, strict=True):
             _map(axis, result)  # type: ignore[arg-type]
             _true_boxes(axis, example)
-            axis.set_title(f"{name}, {MAP_NAMES[result.map_kind]}", fontsize=10)  # type: ignore[union-attr]
+            kind = "" if result.map_kind == "cam" else f", {MAP_NAMES[result.map_kind]}"  # type: ignore[union-attr]
+            axis.set_title(f"{name}{kind}", fontsize=10)
     for axis in axes.flat:
         axis.set_axis_off()
     return figure

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsol.data.dataset import open_data
-from wsol.evaluation.compare import Comparison, compare
+from wsol.evaluation.compare import compare
 from wsol.evaluation.labels import match_labels
 from wsol.evaluation.options import EvaluationOptions
-from wsol.evaluation.result import load_result
+from wsol.evaluation.result import Result, load_result
 from wsol.evaluation.run import evaluate
 from wsol.evaluation.sources import ModelMaps
 from wsol.inference.localizer import Localizer
@@ -52,7 +52,7 @@ def configs(folder: Path) -> Sequence[TrainConfig]:
     ]
 
 
-def demonstrate(folder: Path, *, progress: bool = True) -> tuple[Comparison, Path]:
+def demonstrate(folder: Path, *, progress: bool = True) -> tuple[list[Result], Path]:
     """Train, evaluate on test with thresholds from val, compare, and write a page.
 
     Args:
@@ -60,7 +60,7 @@ def demonstrate(folder: Path, *, progress: bool = True) -> tuple[Comparison, Pat
         progress: show progress.
 
     Returns:
-        the comparison, and the page's path.
+        the results, and the path of the page that compares them.
     """
     data = open_data("synthetic")
     options = EvaluationOptions()
@@ -74,8 +74,7 @@ def demonstrate(folder: Path, *, progress: bool = True) -> tuple[Comparison, Pat
         evaluate(source, data, options, output, overwrite=True, progress=progress)
         results.append(load_result(output))
         localizers[METHODS[config.method].title] = localizer
-    comparison = compare(results, numbers=NUMBERS)
     examples = data.split("test").examples[:SHOWN]
     page = folder / "comparison.html"
-    write_comparison(comparison, side_by_side(localizers, data, examples), WORDS, page)
-    return comparison, page
+    write_comparison(compare(results, numbers=NUMBERS), side_by_side(localizers, data, examples), WORDS, page)
+    return results, page
