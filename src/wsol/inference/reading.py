@@ -95,6 +95,13 @@ def quiet_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
+def usual_workers() -> int:
+    """Reading processes where nobody said how many: one less than there are cores, at most 8."""
+    affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use, on Linux
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(8, max(1, cores - 1))
+
+
 def read_batches(
     items: Sequence[Any],
     input_size: tuple[int, int],
@@ -116,11 +123,7 @@ def read_batches(
         draft: decode large JPEGs at a fraction of their size; see :func:`wsol.data.images.read_image`.
         upright: turn files by their EXIF orientation.
     """
-    if workers is None:
-        affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use, on Linux
-        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-        workers = min(8, max(1, cores - 1))
-    workers = min(workers, -(-len(items) // batch_size))
+    workers = min(usual_workers() if workers is None else workers, -(-len(items) // batch_size))
     loader = DataLoader(
         _Inputs(items, input_size, draft=draft, upright=upright),
         batch_size=batch_size,

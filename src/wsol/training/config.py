@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import torch
 
+from wsol.inference.options import Precision
 from wsol.maps import MapKind
 from wsol.methods import METHODS, MethodOptions, check
 from wsol.models import ModelOptions
@@ -22,7 +23,6 @@ Schedule = Literal["cosine", "step", "constant"]
 Cache = Literal["auto", "memory", "none"]
 Criterion = Literal["auto", "MaxBoxAccV2", "MaxBoxAcc", "Top-1 Loc", "PxAP", "Top-1 Cls"]
 Logger = Literal["tensorboard", "wandb"]
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True)

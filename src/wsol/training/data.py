@@ -18,7 +18,7 @@ from tqdm import tqdm
 from wsol.data.dataset import DataSet, Example
 from wsol.data.images import read_image
 from wsol.errors import DataError, ImageError
-from wsol.inference.reading import quiet_worker
+from wsol.inference.reading import quiet_worker, usual_workers
 from wsol.training.config import Augmentation, Cache
 
 Draw = tuple[int, int]
@@ -237,8 +237,7 @@ def load(
     images: TrainingImages, batches: list[list[Draw]], *, workers: int | None, pin: bool
 ) -> DataLoader[Any]:
     """A loader of an epoch's batches."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(8, max(1, cores - 1)) if workers is None else workers
+    workers = usual_workers() if workers is None else workers
     return DataLoader(
         images,
         batch_sampler=batches,
