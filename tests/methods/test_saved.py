@@ -249,11 +249,12 @@ def test_tensors_that_do_not_fit(weights: Path) -> None:
 def test_a_file_is_whole_or_absent(weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     before = weights.read_bytes()
 
-    def half(state: object, path: Path, **_: object) -> None:
-        path.write_bytes(before[: len(before) // 2])
+    def half(path: Path, whole: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(whole[: len(whole) // 2])
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(saved, "save_file", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     for path in (weights, tmp_path / "other" / saved.WEIGHTS):
         with pytest.raises(OSError, match="the disk is full"):
             saved.save(path, trained(OWN["has"]), BACKBONE, OWN["has"])

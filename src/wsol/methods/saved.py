@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from wsol.errors import ModelError
 from wsol.export.files import atomic_write
@@ -29,7 +29,7 @@ def save(path: Path, model: Model, options: ModelOptions, method: MethodOptions)
     """Write a trained model; the file appears whole or not at all.
 
     Raises:
-        ModelError: it cannot be written.
+        OSError: it cannot be written.
     """
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.classifier.state_dict().items()
@@ -47,11 +47,9 @@ def save(path: Path, model: Model, options: ModelOptions, method: MethodOptions)
         "run": dict(model.run),
         "use": dict(model.use),
     }
-    try:
-        with atomic_write(path) as temporary:
-            save_file(state, temporary, metadata={KEY: json.dumps(description)})
-    except SafetensorError as error:  # no OSError, whatever the disk says
-        raise ModelError(f"{path} cannot be written: {error}") from error
+    whole = to_bytes(state, metadata={KEY: json.dumps(description)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(whole)  # safetensors itself would let nobody else read it
 
 
 def weights_file(name: str | Path) -> Path | None:

@@ -46,7 +46,14 @@ OURS = (
 )
 """What a training writes, which alone it replaces."""
 
-MAY_CHANGE = ("output", "overwrite", "trainer.workers", "trainer.loggers", "training.cache")
+MAY_CHANGE = (
+    "output",
+    "overwrite",
+    "trainer.accelerator",
+    "trainer.workers",
+    "trainer.loggers",
+    "training.cache",
+)
 """Fields in which the configuration of a run that goes on may differ."""
 
 CAME = ("rows", "best", "criterion", "ratio", "warnings", "skipped")

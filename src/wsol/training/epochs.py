@@ -102,6 +102,7 @@ class Epochs(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Of a run that goes on: write what may be missing, and end it where it had ended."""
         if self.rows:
+            self._tell(f"Goes on after epoch {self.rows[-1]['epoch']:g}.")
             if trainer.is_global_zero:
                 self._write()
             self._stop_early(trainer)

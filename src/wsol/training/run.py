@@ -1,5 +1,7 @@
 """A training from configuration to run directory; the same configuration again goes on where it stopped."""
 
+import copy
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,11 @@ from wsol.training.directory import CHECKPOINT, Parts, Run, finish, finished, pr
 from wsol.training.epochs import Epochs
 from wsol.training.fitting import algorithms_restored, fit, is_first, make_trainer
 from wsol.training.module import TrainingModule, trunk_of
+
+log = logging.getLogger("wsol")
+
+SMALL_MAP = 5
+"""Positions on a side, under which boxes are too coarse to be useful."""
 
 
 def train(config: TrainConfig, *, progress: bool = True) -> Run:
@@ -80,6 +87,8 @@ def train_one(
         return done
     told = record(folder, config, parts, told) if first else []
     model, module = _assemble(config, parts, erased)
+    if first:
+        _warn_of_small_map(model)
     say = tqdm.write if shown else lambda _: None
     epochs = Epochs(folder, model, parts.data, val=parts.val, config=config, tell=say)
     with algorithms_restored():
@@ -103,6 +112,20 @@ def train_one(
     if first:
         finish(run)
     return run
+
+
+def _warn_of_small_map(model: Model) -> None:
+    """A box is no finer than a position of the map."""
+    with torch.no_grad():
+        features = copy.deepcopy(model.classifier).cpu().eval()(torch.zeros(1, 3, *model.input_size))[0]
+    side = min(features.shape[-2:])
+    if side < SMALL_MAP:
+        log.warning(
+            "the map has %s × %s positions at input_size %s: boxes will be coarse. Take a larger "
+            "--input-size, or --stride 16 where timm offers it.",
+            *features.shape[-2:],
+            model.input_size[0],
+        )
 
 
 def _assemble(config: TrainConfig, parts: Parts, erased: Erased | None) -> tuple[Model, TrainingModule]:
