@@ -18,16 +18,6 @@ from wsol.models.papers import build_paper_network
 from wsol.pooling import PoolingKind
 
 TIMM = ("tf_efficientnet_lite0", "resnet50", "regnety_004", "densenet121")
-PAPER_VARIANTS = (
-    ("vgg16_cam", 14),
-    ("vgg16_cam", 28),
-    ("resnet50_cam", 14),
-    ("resnet50_cam", 28),
-    ("seresnet50_cam", 14),
-    ("inception_v3_cam", 14),
-    ("inception_v3_cam", 28),
-    ("mobilenetv1_cam", 14),
-)
 CLASSES = 7
 
 

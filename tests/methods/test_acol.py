@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from tests.methods.adapted import (
     CLASSES,
-    PAPER_VARIANTS,
     TIMM,
     Tiny,
     adapt,
@@ -21,6 +20,7 @@ from tests.methods.adapted import (
     paper,
     without_gradient,
 )
+from tests.networks import PAPER_VARIANTS
 from wsol.errors import ModelError
 from wsol.maps import decompose
 from wsol.methods import Batch, MethodOptions

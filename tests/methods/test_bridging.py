@@ -13,26 +13,13 @@ from torch import Tensor, nn
 
 from tests.conftest import Golden
 from tests.methods.toys import Stored, batch, seeded, small
+from tests.networks import DROP_LAYERS
 from wsol.errors import ModelError
 from wsol.losses import Region
 from wsol.methods import Batch
 from wsol.methods.bridging import BridgingOptions, BridgingTheGap, default_drop_layer
 from wsol.models import PAPERS, Classifier
 from wsol.models.papers import build_paper_network
-
-DROP_LAYERS = {
-    "vgg16_cam": "features.22",
-    "resnet50_cam": "layer4.0",
-    "seresnet50_cam": "layer4.0",
-    "inception_v3_cam": "Mixed_6e",
-    "mobilenetv1_cam": "blocks.3",
-    "tf_efficientnet_lite0": "blocks.5",
-    "resnet50": "layer4.0",
-    "densenet121": "features.transition3",
-    "regnety_004": "s3",
-    "mobilenetv2_100": "blocks.5",
-    "xception41": "blocks.11",
-}
 
 
 def _classifier(name: str) -> Classifier:

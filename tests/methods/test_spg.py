@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from tests.conftest import Golden
 from tests.methods.adapted import (
     CLASSES,
-    PAPER_VARIANTS,
     Tiny,
     adapt,
     batch_of,
@@ -23,6 +22,7 @@ from tests.methods.adapted import (
     paper,
     without_gradient,
 )
+from tests.networks import PAPER_VARIANTS
 from wsol.errors import ModelError
 from wsol.methods import Batch, MethodOptions
 from wsol.methods.spg import SPG, SPGOptions, default_layers, seed_loss

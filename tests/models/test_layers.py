@@ -8,23 +8,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from tests.networks import DROP_LAYERS as LAYERS
 from wsol.errors import ModelError
 from wsol.models.layers import Passed, before, find_layer, stages, watch
 from wsol.models.papers import PAPERS, build_paper_network
 
-LAYERS = {  # a layer in the middle, where methods look in
-    "vgg16_cam": "features.22",
-    "resnet50_cam": "layer4.0",
-    "seresnet50_cam": "layer4.0",
-    "inception_v3_cam": "Mixed_6e",
-    "mobilenetv1_cam": "blocks.3",
-    "tf_efficientnet_lite0": "blocks.5",
-    "resnet50": "layer4.0",
-    "densenet121": "features.transition3",
-    "regnety_004": "s3",
-    "mobilenetv2_100": "blocks.5",
-    "xception41": "blocks.11",
-}
 WITHIN = [  # layers inside a block, whose forward has sums and shortcuts between its modules
     ("resnet18", "layer4.0.conv1"),
     ("resnet18", "layer4.0.act2"),

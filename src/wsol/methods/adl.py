@@ -16,7 +16,7 @@ from wsol.errors import ModelError
 from wsol.methods.base import Batch, Method
 from wsol.methods.checks import check_shares
 from wsol.models import Classifier
-from wsol.models.layers import find_layer, stages, watch, without_dropout
+from wsol.models.layers import find_layer, stages, watch
 
 VGG16 = ("features.16", "features.22", "features.29")  # pool3, and the ReLUs of conv4_3 and conv5_3
 RESNET = ("layer3.0", "layer4.0", "layer4.2")
@@ -48,19 +48,13 @@ class ADL(Method):
     """Attention-based dropout layer."""
 
     options: ADLOptions
+    keeps_dropout = False  # these layers take its place
 
     def __init__(self, classifier: Classifier, options: ADLOptions, *, epochs: int = 1) -> None:
         super().__init__(classifier, options, epochs=epochs)
         self.layers = options.layers or default_layers(classifier)
         for name in self.layers:
             find_layer(classifier.network, name)
-
-    @classmethod
-    def adapt(cls, classifier: Classifier, backbone: str, options: ADLOptions) -> Classifier:
-        """The same classifier; in inception_v3_cam the dropouts of the head make room for these."""
-        if backbone == "inception_v3_cam":
-            without_dropout(classifier.network)
-        return classifier
 
     def losses(self, batch: Batch, *, epoch: int, generator: Generator) -> dict[str, Tensor]:
         """See :meth:`Method.losses`."""

@@ -1,12 +1,13 @@
 """What every training method is: a classifier, what it does to a batch, and the terms of its loss."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from wsol.models import Classifier
+from wsol.models.layers import without_dropout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,10 @@ class Method(nn.Module):
     Attributes:
         classifier: what is trained and kept.
         options: the method's own, a dataclass; None for CAM.
+        keeps_dropout: whether the dropout layers of inception_v3_cam's head stay.
     """
+
+    keeps_dropout: ClassVar[bool] = True
 
     def __init__(self, classifier: Classifier, options: Any = None, *, epochs: int = 1) -> None:  # noqa: ANN401
         """Make what training needs.
@@ -72,6 +76,8 @@ class Method(nn.Module):
         Raises:
             ModelError: the method cannot be had on that backbone.
         """
+        if backbone == "inception_v3_cam" and not cls.keeps_dropout:
+            without_dropout(classifier.network)
         return classifier
 
     def transform_batch(self, batch: Batch, generator: Generator) -> Batch:

@@ -22,7 +22,7 @@ from wsol.losses import Region, consistency_loss, norm_loss, similarity_loss
 from wsol.methods.base import Batch, Method
 from wsol.methods.checks import check_shares
 from wsol.models import Classifier
-from wsol.models.layers import Passed, before, find_layer, stages, without_dropout
+from wsol.models.layers import Passed, before, find_layer, stages
 
 log = logging.getLogger("wsol")
 
@@ -76,6 +76,7 @@ class BridgingTheGap(Method):
     """Bridging the Gap between classification and localization."""
 
     options: BridgingOptions
+    keeps_dropout = False  # its two passes would differ by it
 
     def __init__(self, classifier: Classifier, options: BridgingOptions, *, epochs: int = 1) -> None:
         super().__init__(classifier, options, epochs=epochs)
@@ -88,13 +89,6 @@ class BridgingTheGap(Method):
             )
         self.drop_layer = options.drop_layer or default_drop_layer(classifier)
         find_layer(classifier.network, self.drop_layer)
-
-    @classmethod
-    def adapt(cls, classifier: Classifier, backbone: str, options: BridgingOptions) -> Classifier:
-        """The same classifier; in inception_v3_cam without dropout, in which the two passes would differ."""
-        if backbone == "inception_v3_cam":
-            without_dropout(classifier.network)
-        return classifier
 
     def losses(self, batch: Batch, *, epoch: int, generator: Generator) -> dict[str, Tensor]:
         """See :meth:`Method.losses`."""
