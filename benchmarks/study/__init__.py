@@ -1,0 +1,1 @@
+"""What each piece contributes, measured on real photographs."""

@@ -1,0 +1,81 @@
+"""The trainings of the grid, one after the other, as far as a budget goes; what is trained stays."""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.study.grid import EPOCHS, TRAININGS, Training
+
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",  # a training on each core is faster than one on all
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # glibc gives large blocks back at once, and the kernel clears them again: twice the time of a step
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(256 << 20),
+}
+
+
+def folder(work: Path, data: str, training: str, seed: int) -> Path:
+    """Of a run."""
+    return work / data / f"{training}-seed{seed}"
+
+
+def is_trained(run: Path) -> bool:
+    """Whether its weights are there; they are written when the training ends."""
+    return (run / "best.safetensors").is_file()
+
+
+def command(run: Path, data: Path, training: Training, seed: int) -> list[str]:
+    """That trains one run, and goes on with it where it was stopped."""
+    epochs = EPOCHS[data.name]  # only the last epoch is looked at, as the protocol reports it
+    return [
+        *("wsol", "train", "--data", str(data), *training.options),
+        *(f"--training.epochs={epochs}", f"--training.seed={seed}", f"--validation.every={epochs}"),
+        *("--output", str(run)),
+    ]
+
+
+def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[str]:
+    """Train what is missing, seed by seed, until the time is over.
+
+    Args:
+        sets: folders of the data.
+        work: folder of the runs.
+        hours: nothing new is begun after so long.
+        jobs: trainings at a time.
+
+    Returns:
+        What was not trained, with the reason.
+    """
+    end = time.monotonic() + 3600 * hours
+    todo = [
+        (data, training, seed)
+        for training in TRAININGS
+        for seed in training.seeds
+        for data in sets
+        if not is_trained(folder(work, data.name, training.name, seed))
+    ]
+
+    def run(job: tuple[Path, Training, int]) -> str | None:
+        data, training, seed = job
+        target = folder(work, data.name, training.name, seed)
+        if time.monotonic() > end:
+            return f"{target}: the time was over"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        asked = command(target, data, training, seed)
+        log = target.parent / f"{target.name}.log"
+        start = time.monotonic()
+        with log.open("w") as file:
+            done = subprocess.run(
+                [sys.executable, "-m", *asked], env=ENVIRONMENT | os.environ, stdout=file, stderr=file
+            )
+        ended = "trained" if done.returncode == 0 else f"failed, see {log}"
+        print(f"{target}: {ended} · {time.monotonic() - start:.0f} s", flush=True)
+        return None if done.returncode == 0 else f"{target}: {ended}"
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [left for left in pool.map(run, todo) if left]
