@@ -205,9 +205,9 @@ def beside_the_network(images: int) -> None:
     localizer.forward(batch)
     for _ in range(images // 32):
         start = time.perf_counter()
-        features, logits = localizer.forward(batch)
+        seen = localizer.see(batch)
         middle = time.perf_counter()
-        maps = normalize(upsample(localizer.score_maps(features, logits.argmax(dim=1)), (SIDE, SIDE)))
+        maps = normalize(upsample(localizer.score_maps(seen, seen.logits.argmax(dim=1)), (SIDE, SIDE)))
         measure_boxes(maps, [BOX] * 32, os.cpu_count() or 1)
         spent["forward"] += middle - start
         spent["evaluation"] += time.perf_counter() - middle

@@ -71,7 +71,11 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
         start = time.monotonic()
         with log.open("w") as file:
             done = subprocess.run(
-                [sys.executable, "-m", *asked], env=ENVIRONMENT | os.environ, stdout=file, stderr=file
+                [sys.executable, "-m", *asked],
+                env=ENVIRONMENT | os.environ,
+                stdout=file,
+                stderr=file,
+                check=False,
             )
         ended = "trained" if done.returncode == 0 else f"failed, see {log}"
         print(f"{target}: {ended} · {time.monotonic() - start:.0f} s", flush=True)

@@ -1,5 +1,7 @@
 """Score maps: features and the weights of one class become a picture of where that class is seen."""
 
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Literal
@@ -120,6 +122,24 @@ def normalize(maps: Tensor) -> Tensor:
     span = high - low  # not finite if any value is not
     usable = (span > 0) & span.isfinite()
     return torch.where(usable, (maps - low) / torch.where(usable, span, 1), 0)
+
+
+def average(maps: Sequence[Tensor]) -> Tensor:
+    """The mean of several views of one picture, each min–maxed, on the grid of the finest.
+
+    Args:
+        maps: (B, h, w) each, of sizes that may differ, unnormalised.
+
+    Returns:
+        (B, h, w), float64, in [0, 1].
+
+    Raises:
+        ValueError: no maps.
+    """
+    if not maps:
+        raise ValueError("the average of no maps")
+    finest = max(((each.shape[1], each.shape[2]) for each in maps), key=math.prod)
+    return torch.stack([normalize(upsample(each, finest)) for each in maps]).mean(dim=0)
 
 
 def ivr_normalize(maps: Tensor, percentile: float = 90.0) -> Tensor:

@@ -22,7 +22,8 @@ def add_options(
     A yes or no, as ``overwrite``, is --overwrite, or --overwrite false.
     """
     docstring = parse_docstring(kind.__doc__ or "")
-    helps = {parameter.arg_name: parameter.description for parameter in docstring.params}
+    explained = [parse_docstring(base.__doc__ or "") for base in reversed(kind.__mro__) if is_dataclass(base)]
+    helps = {each.arg_name: each.description for part in explained for each in part.params}
     group = parser.add_argument_group((docstring.short_description or "").rstrip("."))
     types = get_type_hints(kind)
     nested = []

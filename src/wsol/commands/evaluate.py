@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 def evaluate_parser() -> ArgumentParser:
     """Options of ``wsol evaluate``."""
     from wsol.evaluation.options import EvaluationOptions
-    from wsol.inference.options import RuntimeOptions
-    from wsol.maps import MapKind
+    from wsol.inference.options import MapOptions, RuntimeOptions
     from wsol.models import ModelOptions
 
     parser = ArgumentParser(
@@ -56,16 +55,13 @@ def evaluate_parser() -> ArgumentParser:
         "without any map",
     )
     parser.add_argument(
-        "--map", type=MapKind, default="cam", help="of the model: cam, nwc, norm or similarity"
-    )
-    parser.add_argument(
         "--output",
         type=str | None,
         help="folder for the result; default: a name of its own in evaluations/",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result there")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
-    for kind in (EvaluationOptions, ModelOptions, RuntimeOptions):
+    for kind in (EvaluationOptions, ModelOptions, MapOptions, RuntimeOptions):
         add_options(parser, kind)
     return parser
 
@@ -112,17 +108,17 @@ def _source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") ->
 def _refuse_model_options(options: Namespace) -> None:
     """Options of a model say nothing about maps that are there already."""
     from wsol.errors import UsageError
+    from wsol.inference.options import MapOptions
     from wsol.models import ModelOptions
 
     given = [
         f"--{field.name.replace('_', '-')}"
-        for field in fields(ModelOptions)
+        for kind in (ModelOptions, MapOptions)
+        for field in fields(kind)
         if options[field.name] != field.default
     ]
-    if given or options.map != "cam":
-        raise UsageError(
-            f"{', '.join(given or ['--map'])}: for a model; --maps and --records are of maps made already"
-        )
+    if given:
+        raise UsageError(f"{', '.join(given)}: for a model; --maps and --records are of maps made already")
 
 
 def _class_count(data: "DataSet", chosen: "EvaluationOptions") -> int:
@@ -139,15 +135,16 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
     from wsol.evaluation.labels import match_labels
     from wsol.evaluation.sources import ModelMaps
     from wsol.inference.localizer import Localizer
-    from wsol.inference.options import LocalizerOptions, RuntimeOptions
+    from wsol.inference.options import LocalizerOptions, MapOptions, RuntimeOptions
     from wsol.methods.saved import load_model
     from wsol.models import ModelOptions
 
     if options.model is not None:
         options.backbone = options.model
+    maps = options_of(MapOptions, options)
     localizer = Localizer(
         load_model(options_of(ModelOptions, options)),
-        LocalizerOptions(map=options.map),
+        LocalizerOptions(**vars(maps)),
         options_of(RuntimeOptions, options),
     )
     count = _class_count(data, chosen)
@@ -175,10 +172,13 @@ def _maps_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions
 
 def _default_output(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> str:
     """A folder for each model, data set and protocol."""
+    from wsol.inference.options import MapOptions
+
     made_by = options.maps or options.records
     parts = [
         chosen.name or (Path(made_by).name if made_by else options.model or options.backbone),
-        options.map if options.map != "cam" else "",
+        options.map if options.map not in (None, "cam") else "",
+        re.sub(r"[ ,]+", "_", options_of(MapOptions, options).told()),
         "" if options.records else data.name,
         Path(options.metadata).name if options.metadata and not options.records else "",
         "" if options.records else chosen.split,

@@ -102,10 +102,10 @@ def score(
 
 def _name(model: dict[str, Any]) -> str:
     """A trained model goes by its method, others by their backbone, maps by their folder."""
+    name = str(model.get("backbone") or model.get("maps"))
     if "run" in model:
-        nwc = " + NWC" if model["map"] == "nwc" else ""
-        return f"{model['run']['title']}{nwc}"
-    return str(model.get("backbone") or model.get("maps"))
+        name = model["run"]["title"] + (" + NWC" if model["map"] == "nwc" else "")
+    return f"{name} + {model['test_time']}" if "test_time" in model else name
 
 
 def check_output(output: Path, overwrite: bool) -> None:

@@ -95,21 +95,22 @@ class ModelMaps:
                 nothing = torch.zeros(0, FRAME, FRAME, dtype=torch.float64)
                 yield Scored([], nothing, [], labels if self.depth else None, labels, errors)
                 continue
-            features, logits = self.localizer.forward(batch.images)
-            chosen, ranks = self.labels.choose(logits, labels)
-            maps = upsample(self.localizer.score_maps(features, chosen), (FRAME, FRAME))
+            seen = self.localizer.see(batch.images)
+            chosen, ranks = self.labels.choose(seen.logits, labels)
+            maps = upsample(self.localizer.score_maps(seen, chosen), (FRAME, FRAME))
             ranks = None if ranks is None else ranks.cpu()
             yield Scored(batch.indices, maps, batch.sizes, ranks, chosen.cpu(), errors)
 
     def describe(self) -> dict[str, Any]:
         """See :class:`MapSource`."""
-        model = self.localizer.model
+        model, options = self.localizer.model, self.localizer.options
         return {
             "backbone": model.name,
             "weights": model.weights,
             "method": model.method,
             "pooling": model.classifier.pooling,
             "map": self.localizer.map,
+            **({} if options.is_plain else {"test_time": options.told()}),
             "input_size": model.input_size[0],
             "mean": list(model.mean),
             "std": list(model.std),

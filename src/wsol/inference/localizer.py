@@ -3,12 +3,13 @@
 import glob
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -19,10 +20,11 @@ from wsol.errors import ImageError, ModelError
 from wsol.inference.localization import Localization
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.reading import read_batches
-from wsol.maps import MapKind, normalize, upsample
+from wsol.maps import MapKind, average, feature_norm, normalize, upsample
 from wsol.methods import check
 from wsol.models import Classifier, Model
 from wsol.models.folding import fold_batch_norms
+from wsol.refinement import grab_cut
 from wsol.thresholds import foreground
 
 Label = int | str
@@ -39,6 +41,23 @@ class Localizations(list[Localization]):
     def __init__(self, results: Sequence[Localization] = (), skipped: Sequence[ImageError] = ()) -> None:
         super().__init__(results)
         self.skipped = list(skipped)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network made of a batch of images.
+
+    Attributes:
+        images: (B, 3, h, w), as they were given.
+        logits: (B, C), class scores before the softmax, float32.
+        features: (B, K, h', w') of the images as they are, float32.
+        views: features of each scale, mirrored or not, that the map is made of; (B, K, h'', w'') each.
+    """
+
+    images: Tensor
+    logits: Tensor
+    features: Tensor
+    views: tuple[tuple[Tensor, bool], ...]
 
 
 class Localizer:
@@ -72,6 +91,8 @@ class Localizer:
         self.model = model
         self.options = (options or LocalizerOptions()).resolved(model.use)
         check(model.method, map=self.map)
+        if self.options.norm_share:
+            check(model.method, map="norm")
         self.runtime = runtime or RuntimeOptions()
         self.device = _device(self.runtime)
         folded = cast("Classifier", fold_batch_norms(model.classifier, model.input_size))
@@ -183,15 +204,15 @@ class Localizer:
         self, images: Tensor, asked: int | None, sources: Sequence[Any], sizes: Sequence[tuple[int, int]]
     ) -> list[Localization]:
         """Localise a batch (B, 3, h, w) in the input frame, uint8 or in [0, 1]."""
-        features, logits = self.forward(images)
-        probabilities = logits.softmax(dim=1)
+        seen = self.see(images)
+        probabilities = seen.logits.softmax(dim=1)
         if asked is None:
             top, labels = probabilities.topk(min(self.options.top_k, probabilities.shape[1]), dim=1)  # (B, k)
         else:
             labels = torch.full_like(probabilities[:, :1], asked, dtype=torch.long)
             top = probabilities[:, asked : asked + 1]
         by_rank = [
-            self._localize_class(features, labels[:, rank], top[:, rank], sources, sizes)
+            self._localize_class(seen, labels[:, rank], top[:, rank], sources, sizes)
             for rank in range(labels.shape[1])
         ]
         return [replace(best, alternatives=tuple(others)) for best, *others in zip(*by_rank, strict=True)]
@@ -215,15 +236,32 @@ class Localizer:
             features, logits = self._classifier(images)
         return features.float(), logits.float()
 
+    @torch.inference_mode()
+    def see(self, images: Tensor) -> Seen:
+        """All passes of the network that the options ask for; scores are of the images as they are.
+
+        Args:
+            images: see :meth:`forward`.
+        """
+        features, logits = self.forward(images)
+        views = []
+        for scale in self.options.scales or (1.0,):
+            sized = _resized(images, scale)
+            for mirrored in (False, True)[: 1 + bool(self.options.flip)]:
+                plain = scale == 1 and not mirrored
+                view = features if plain else self.forward(sized.flip(-1) if mirrored else sized)[0]
+                views.append((view, mirrored))
+        return Seen(images, logits, features, tuple(views))
+
     def _localize_class(
         self,
-        features: Tensor,
+        seen: Seen,
         labels: Tensor,
         probabilities: Tensor,
         sources: Sequence[Any],
         sizes: Sequence[tuple[int, int]],
     ) -> list[Localization]:
-        raw = self._raw_maps(features, labels)
+        raw = self._raw_maps(seen, labels)
         maps = normalize(upsample(raw["map"], self.model.input_size))  # (B, h, w)
         levels = self.options.build_threshold()(maps)
         found = boxes_.find(foreground(maps, levels).cpu().numpy(), self.options.boxes)
@@ -252,23 +290,39 @@ class Localizer:
         return results
 
     @torch.inference_mode()
-    def score_maps(self, features: Tensor, labels: Tensor) -> Tensor:
+    def score_maps(self, seen: Seen, labels: Tensor) -> Tensor:
         """The map that the options name, of one class an image.
 
         Args:
-            features: (B, K, h', w'), of :meth:`forward`.
+            seen: of :meth:`see`.
             labels: (B,), int64, on the same device.
 
         Returns:
-            (B, h', w'), float32, unnormalised.
+            (B, h', w'): of one plain pass float32, unnormalised; of several the average on the finest grid;
+            refined ones have the size of the images.
         """
-        return self._classifier.score_maps(features, labels, self.map)
+        options = self.options
+        if options.is_plain:
+            return self._classifier.score_maps(seen.features, labels, self.map)
+        share = options.norm_share or 0.0
+        views = []
+        for features, mirrored in seen.views:
+            view = self._classifier.score_maps(features, labels, self.map)
+            if share:
+                view = (1 - share) * normalize(view) + share * feature_norm(features)
+            views.append(view.flip(-1) if mirrored else view)
+        maps = average(views)
+        if options.refine == "grabcut":
+            size = (seen.images.shape[2], seen.images.shape[3])
+            maps = grab_cut(normalize(upsample(maps, size)), seen.images)
+        return maps
 
-    def _raw_maps(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The map of the boxes, F and S: (B, h', w') each, unnormalised."""
-        norm, similarity = self._classifier.decompose(features, labels)
+    def _raw_maps(self, seen: Seen, labels: Tensor) -> dict[str, Tensor]:
+        """The map of the boxes, F and S: (B, h', w') each, float32."""
+        norm, similarity = self._classifier.decompose(seen.features, labels)
         both = {"norm": norm, "similarity": similarity}
-        chosen = both[self.map] if self.map in both else self.score_maps(features, labels)
+        ready = self.map in both and self.options.is_plain
+        chosen = both[self.map] if ready else self.score_maps(seen, labels).float()
         return {"map": chosen, **both}
 
     def _score(
@@ -285,6 +339,15 @@ class Localizer:
         means = np.array([frame[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in boxes[kept]], np.float64)
         order = np.argsort(-means, kind="stable")
         return probability * means[order], kept[order]
+
+
+def _resized(images: Tensor, scale: float) -> Tensor:
+    """Images (B, 3, h, w) of another size, (bicubic), as floating point in [0, 1]."""
+    if scale == 1:
+        return images
+    size = [max(1, round(side * scale)) for side in images.shape[2:]]
+    unit = images if images.is_floating_point() else images.float() / 255
+    return F.interpolate(unit, size, mode="bicubic", antialias=scale < 1).clamp(0, 1)
 
 
 def _renumber(labels: NDArray[np.int32], order: NDArray[np.intp], count: int) -> NDArray[np.uint16]:

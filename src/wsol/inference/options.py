@@ -2,27 +2,97 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from wsol.boxes import BoxesKind
 from wsol.maps import MapKind
+from wsol.refinement import RefineKind
 from wsol.thresholds import Threshold, ThresholdKind, build
 
 Precision = Literal["float32", "bfloat16", "float16"]
+Preset = Literal["fast", "balanced", "best"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalizerOptions:
-    """How scores become boxes.
+class MapOptions:
+    """How a score map is made.
 
     Attributes:
         map: which score map: cam, nwc (CAM without negative weights), norm (feature norm F, the same for
             every class), or similarity (cosine similarity S to the class weights); default: what the model
             was trained for, else cam.
+        preset: fast (one pass over the picture), balanced (at one and two times the input size, mirrored too,
+            with a quarter of F: about 10 times the work), or best (that, then refined along the edges of the
+            photograph); any of the next options changes a part of it.
+        scales: sizes of the picture, in input sizes, whose maps are averaged; class scores are always of 1.
+        flip: average with the map of the mirrored picture.
+        norm_share: how much of the feature norm F is mixed into the map, in [0, 1].
+        refine: grabcut makes the map follow the edges of the photograph; or none.
+    """
+
+    map: MapKind | None = None
+    preset: Preset = "fast"
+    scales: tuple[float, ...] | None = None
+    flip: bool | None = None
+    norm_share: float | None = None
+    refine: RefineKind | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (("map", MapKind), ("preset", Preset), ("refine", RefineKind)):
+            if getattr(self, name) not in (None, *get_args(choices)):
+                raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}")
+        scales = self.scales
+        if scales is not None and not (scales and all(0.25 <= scale <= 8 for scale in scales)):
+            raise ValueError(f"scales must be numbers in [0.25, 8], at least one, got {scales}")
+        if self.norm_share is not None and not 0 <= self.norm_share <= 1:
+            raise ValueError(f"norm_share must be in [0, 1], got {self.norm_share}")
+
+    def filled(self) -> Self:
+        """With the preset's choice wherever none was made."""
+        usual = PRESETS[self.preset]
+        return replace(self, **{name: value for name, value in usual.items() if getattr(self, name) is None})
+
+    def told(self) -> str:
+        """In words what is more than one plain pass: a preset's name, or each part; "" for nothing."""
+        filled = self.filled()
+        mine = {name: getattr(filled, name) for name in PRESETS["fast"]}
+        for preset, parts in PRESETS.items():
+            if mine == parts:
+                return "" if preset == "fast" else preset
+        told = {
+            "scales": "scales " + " ".join(f"{scale:g}" for scale in mine["scales"]),
+            "flip": "flip",
+            "norm_share": f"F {mine['norm_share']:g}",
+            "refine": mine["refine"],
+        }
+        return ", ".join(told[name] for name, value in mine.items() if value != PRESETS["fast"][name])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the map is that of one pass over the picture, as it is."""
+        return not self.told()
+
+
+PRESETS: dict[Preset, dict[str, Any]] = {
+    "fast": {"scales": (1.0,), "flip": False, "norm_share": 0.0, "refine": "none"},
+    "balanced": {"scales": (1.0, 2.0), "flip": True, "norm_share": 0.25, "refine": "none"},
+    "best": {"scales": (1.0, 2.0), "flip": True, "norm_share": 0.25, "refine": "grabcut"},
+}
+"""What each preset stands for; docs/results.md has what they are worth."""
+
+USUAL_RATIOS = {("balanced", "max"): 0.33, ("best", "max"): 0.25}
+"""τ of presets whose maps are not like the papers'; docs/results.md says on what they were chosen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalizerOptions(MapOptions):
+    """How scores become boxes.
+
+    Attributes:
         threshold: what the threshold is a share of: max (the map's maximum), or percentile; default: what the
             model was trained for, else max.
         ratio: that share τ, in [0, 1]; default: what was chosen on val in training, for the same map and
-            threshold; else 0.2 of the maximum, 0.35 of the percentile.
+            threshold; else 0.2 of the maximum (balanced: 0.33, best: 0.25), 0.35 of the percentile.
         percentile: which percentile, in [0, 100]; default 90.
         boxes: the component of largest contour, or all components.
         top_k: how many of the most probable classes to localise.
@@ -30,7 +100,6 @@ class LocalizerOptions:
         min_area: smallest share of the picture that a component may cover, in [0, 1].
     """
 
-    map: MapKind | None = None
     threshold: ThresholdKind | None = None
     ratio: float | None = None
     percentile: float | None = None
@@ -40,9 +109,9 @@ class LocalizerOptions:
     min_area: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, choices in (("map", MapKind), ("boxes", BoxesKind)):
-            if getattr(self, name) not in (None, *get_args(choices)):
-                raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}")
+        super().__post_init__()
+        if self.boxes not in get_args(BoxesKind):
+            raise ValueError(f"boxes must be one of {get_args(BoxesKind)}, got {self.boxes!r}")
         for name in ("min_probability", "min_area"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
@@ -55,7 +124,7 @@ class LocalizerOptions:
         return build(self.threshold or "max", self.ratio, self.percentile)
 
     def resolved(self, use: Mapping[str, Any]) -> "LocalizerOptions":
-        """With map and threshold that a model was trained for, where they were not asked for.
+        """With the preset's map, and map and threshold that a model was trained for, where not asked for.
 
         Args:
             use: of :class:`wsol.models.Model`: ``map``, ``threshold``, ``percentile``, ``ratio``; or nothing.
@@ -64,9 +133,10 @@ class LocalizerOptions:
         threshold = self.threshold or use.get("threshold") or "max"
         same = threshold == use.get("threshold")
         percentile = use.get("percentile") if self.percentile is None and same else self.percentile
-        chosen = same and (map, percentile) == (use.get("map"), use.get("percentile"))
-        ratio = use.get("ratio") if self.ratio is None and chosen else self.ratio
-        return replace(self, map=map, threshold=threshold, percentile=percentile, ratio=ratio)
+        chosen = same and self.is_plain and (map, percentile) == (use.get("map"), use.get("percentile"))
+        usual = use.get("ratio") if chosen else USUAL_RATIOS.get((self.preset, threshold))
+        ratio = usual if self.ratio is None else self.ratio
+        return replace(self.filled(), map=map, threshold=threshold, percentile=percentile, ratio=ratio)
 
 
 @dataclass(frozen=True, kw_only=True)

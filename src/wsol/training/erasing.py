@@ -155,9 +155,9 @@ def _mine(
             continue
         frames = torch.stack([frame for _, frame in read]).float() / 255
         small = F.interpolate(frames, model.input_size, mode="bilinear", antialias=True).clamp(0, 1)
-        features, _ = localizer.forward(small)
-        labels = torch.tensor([images.examples[index].label for index, _ in read], device=features.device)
-        maps = upsample(localizer.score_maps(features, labels), images.frame)
+        seen = localizer.see(small)
+        labels = torch.tensor([images.examples[index].label for index, _ in read], device=seen.logits.device)
+        maps = upsample(localizer.score_maps(seen, labels), images.frame)
         found = most_discriminative(maps, config.ae.threshold).flatten(1).cpu().numpy()
         mined[[index for index, _ in read]] = np.packbits(found, axis=1)
     if images.erased is not None:

@@ -1,0 +1,172 @@
+"""A run measured on val and test, against boxes and masks: each pass of the network serves all its maps."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import wsol
+from wsol.data.dataset import DataSet, Example, open_data
+from wsol.evaluation.labels import LabelMap, match_labels
+from wsol.evaluation.measure import measure
+from wsol.evaluation.options import EvaluationOptions
+from wsol.evaluation.protocol import FRAME, LabelSource, Protocol
+from wsol.evaluation.sources import Scored
+from wsol.inference.localizer import Localizer
+from wsol.inference.reading import read_batches
+from wsol.maps import upsample
+
+BATCH = 16
+SPLITS = ("val", "test")
+
+MAPS: dict[str, dict[str, Any]] = {
+    "cam": {"map": "cam"},
+    "nwc": {"map": "nwc"},
+    "norm": {"map": "norm"},
+    "similarity": {"map": "similarity"},
+    "balanced": {"map": "cam", "preset": "balanced"},
+    "best": {"map": "cam", "preset": "best"},
+}
+"""Options of ``wsol evaluate`` of the maps that every run is measured with."""
+
+PARTS: dict[str, dict[str, Any]] = {
+    "flip": {"flip": True},
+    "scale-2": {"scales": (2.0,)},
+    "scales-1-2": {"scales": (1.0, 2.0)},
+    "scales-1-2-flip": {"scales": (1.0, 2.0), "flip": True},
+    "norm-0.25": {"norm_share": 0.25},
+    "norm-0.5": {"norm_share": 0.5},
+    "grabcut": {"refine": "grabcut"},
+    "stride-16": {"stride": 16},
+    "stride-8": {"stride": 8},
+}
+"""What may help without training, each alone: of the plain classifiers only."""
+
+
+@dataclass
+class _Held:
+    """Maps that are there already, as a source for the evaluation."""
+
+    maps: dict[str, Tensor]
+    ranks: dict[str, Tensor]
+    sizes: dict[str, tuple[int, int]]
+    label_source: LabelSource
+    depth: int
+
+    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
+        for start in range(0, len(examples), BATCH):
+            ids = [example.id for example in examples[start : start + BATCH]]
+            yield Scored(
+                list(range(start, start + len(ids))),
+                torch.cat([upsample(self.maps[id], (FRAME, FRAME)) for id in ids]),
+                [self.sizes[id] for id in ids],
+                torch.stack([self.ranks[id] for id in ids]),
+                torch.full((len(ids),), -1),
+                [],
+            )
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+
+def records_file(folder: Path, maps: str, split: str, truth: str) -> Path:
+    """Where the records of one map are kept."""
+    return folder / f"{maps}-{split}-{truth}.npz"
+
+
+def measure_run(model: str, data_folder: Path, folder: Path, wanted: dict[str, dict[str, Any]]) -> None:
+    """Measure a model with these maps, as far as it is not done.
+
+    Args:
+        model: a run directory, or a name.
+        data_folder: of the data set, with metadata/ and metadata-masks/.
+        folder: for the records.
+        wanted: options of :func:`wsol.load` for each map.
+    """
+    todo = {name: options for name, options in wanted.items() if not _is_done(folder, name)}
+    by_stride: dict[int | None, dict[str, Localizer]] = {}
+    for name, options in todo.items():
+        localizer = wsol.load(model, batch_size=BATCH, **options)
+        by_stride.setdefault(options.get("stride"), {})[name] = localizer
+    folder.mkdir(parents=True, exist_ok=True)
+    truths = {
+        "boxes": open_data(str(data_folder)),
+        "masks": open_data(str(data_folder), metadata=str(data_folder / "metadata-masks")),
+    }
+    for localizers in by_stride.values():
+        for split in SPLITS:
+            for name, held in _look(truths["boxes"], split, localizers).items():
+                for truth, data in truths.items():
+                    protocol = Protocol(
+                        split=split,
+                        truth=truth,  # type: ignore[arg-type]
+                        policy="oracle",
+                        selected_on=split,
+                        label_source=held.label_source,
+                    )
+                    records = measure(held, data, data.split(split), protocol, progress=False).records
+                    records.save(records_file(folder, name, split, truth))
+
+
+def _is_done(folder: Path, name: str) -> bool:
+    return records_file(folder, name, SPLITS[-1], "masks").is_file()  # the last to be written
+
+
+@torch.inference_mode()
+def _look(data: DataSet, split: str, localizers: dict[str, Localizer]) -> dict[str, _Held]:
+    """The maps of all localizers, which differ in their options alone, from shared passes."""
+    examples = data.split(split).examples
+    first = next(iter(localizers.values()))
+    classes = first.model.classes
+    labels: LabelMap = match_labels(data.classes, len(data.classes), classes, EvaluationOptions())
+    held = {name: _Held({}, {}, {}, labels.source, len(classes.names)) for name in localizers}
+    for batch in read_batches(
+        [data.images / example.id for example in examples],
+        first.model.input_size,
+        batch_size=BATCH,
+        workers=0,
+        draft=False,
+        upright=data.upright,
+    ):
+        true = torch.tensor([examples[index].label for index in batch.indices])
+        seen = {}
+        for name, localizer in localizers.items():
+            passes = (localizer.options.scales, localizer.options.flip)
+            if passes not in seen:
+                seen[passes] = localizer.see(batch.images)
+            chosen, ranks = labels.choose(seen[passes].logits, true)
+            maps = localizer.score_maps(seen[passes], chosen)
+            for place, index in enumerate(batch.indices):
+                id = examples[index].id
+                held[name].maps[id] = maps[place : place + 1].clone()
+                held[name].sizes[id] = batch.sizes[place]
+                held[name].ranks[id] = torch.tensor(-1) if ranks is None else ranks[place]
+        if batch.errors:
+            raise RuntimeError(f"unreadable: {batch.errors[0][1]}")
+    for one in held.values():
+        one.depth = 0 if labels.table is None else one.depth
+    return held
+
+
+def main() -> None:
+    """Measure runs: ``python -m benchmarks.study.measure DATA RUN [RUN …]``."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("data", type=Path, help="folder of the data set")
+    parser.add_argument("models", nargs="+", help="run directories, or names of models")
+    parser.add_argument("--records", type=Path, default=Path("runs/study/records"))
+    parser.add_argument("--parts", action="store_true", help="also each part of the presets alone")
+    asked = parser.parse_args()
+    for model in asked.models:
+        wanted = {name: dict(options) for name, options in MAPS.items()}
+        if asked.parts:
+            wanted |= {name: {"map": "cam", **options} for name, options in PARTS.items()}
+        measure_run(model, asked.data, asked.records / asked.data.name / Path(model).name, wanted)
+        print(f"{asked.data.name}: {model} is measured", flush=True)
+
+
+if __name__ == "__main__":
+    main()
