@@ -1,7 +1,7 @@
 """A run measured on val and test, against boxes and masks: each pass of the network serves all its maps."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,33 +87,67 @@ def measure_run(model: str, data_folder: Path, folder: Path, wanted: dict[str, d
         folder: for the records.
         wanted: options of :func:`wsol.load` for each map.
     """
-    todo = {name: options for name, options in wanted.items() if not _is_done(folder, name)}
+    todo = {name: options for name, options in wanted.items() if not is_measured(folder, (name,))}
     by_stride: dict[int | None, dict[str, Localizer]] = {}
     for name, options in todo.items():
         localizer = wsol.load(model, batch_size=BATCH, **options)
         by_stride.setdefault(options.get("stride"), {})[name] = localizer
     folder.mkdir(parents=True, exist_ok=True)
-    truths = {
-        "boxes": open_data(str(data_folder)),
-        "masks": open_data(str(data_folder), metadata=str(data_folder / "metadata-masks")),
-    }
+    truths = _open(data_folder)
     for localizers in by_stride.values():
         for split in SPLITS:
             for name, held in _look(truths["boxes"], split, localizers).items():
-                for truth, data in truths.items():
-                    protocol = Protocol(
-                        split=split,
-                        truth=truth,  # type: ignore[arg-type]
-                        policy="oracle",
-                        selected_on=split,
-                        label_source=held.label_source,
-                    )
-                    records = measure(held, data, data.split(split), protocol, progress=False).records
-                    records.save(records_file(folder, name, split, truth))
+                _keep(held, truths, split, folder, name)
 
 
-def _is_done(folder: Path, name: str) -> bool:
-    return records_file(folder, name, SPLITS[-1], "masks").is_file()  # the last to be written
+def measure_centre(data_folder: Path, folder: Path) -> None:
+    """Measure maps that know nothing but the middle of the picture: squares, and discs, of every size."""
+    if is_measured(folder, ("disc",)):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    truths = _open(data_folder)
+    side = (torch.arange(FRAME, dtype=torch.float64) + 0.5) / FRAME - 0.5
+    rows, columns = side[:, None].abs(), side[None, :].abs()
+    maps = {
+        "square": 1 - 2 * torch.maximum(rows, columns),
+        "disc": torch.exp(-(rows**2 + columns**2) / (2 * 0.25**2)),  # a Gaussian of a quarter of the side
+    }
+    for name, map_ in maps.items():
+        for split in SPLITS:
+            examples = truths["boxes"].split(split).examples
+            sizes = {example.id: example.size for example in examples if example.size}
+            held = _Held(
+                {example.id: map_[None] for example in examples},
+                {example.id: torch.tensor(-1) for example in examples},
+                sizes,
+                "unstated",
+                0,
+            )
+            _keep(held, truths, split, folder, name)
+
+
+def _open(data_folder: Path) -> dict[str, DataSet]:
+    masks = str(data_folder / "metadata-masks")
+    return {"boxes": open_data(str(data_folder)), "masks": open_data(str(data_folder), metadata=masks)}
+
+
+def _keep(held: "_Held", truths: dict[str, DataSet], split: str, folder: Path, name: str) -> None:
+    """Measure maps against boxes and masks, and write the records."""
+    for truth, data in truths.items():
+        protocol = Protocol(
+            split=split,
+            truth=truth,  # type: ignore[arg-type]
+            policy="oracle",
+            selected_on=split,
+            label_source=held.label_source,
+        )
+        records = measure(held, data, data.split(split), protocol, progress=False).records
+        records.save(records_file(folder, name, split, truth))
+
+
+def is_measured(folder: Path, names: Iterable[str] = MAPS) -> bool:
+    """Whether the records of these maps are complete."""
+    return all(records_file(folder, name, SPLITS[-1], "masks").is_file() for name in names)  # written last
 
 
 @torch.inference_mode()
@@ -160,6 +194,7 @@ def main() -> None:
     parser.add_argument("--records", type=Path, default=Path("runs/study/records"))
     parser.add_argument("--parts", action="store_true", help="also each part of the presets alone")
     asked = parser.parse_args()
+    measure_centre(asked.data, asked.records / asked.data.name / "centre")
     for model in asked.models:
         wanted = {name: dict(options) for name, options in MAPS.items()}
         if asked.parts:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.study.grid import EPOCHS, TRAININGS, Training
+from benchmarks.study.measure import is_measured
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # a training on each core is faster than one on all
@@ -58,6 +59,7 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
         for seed in training.seeds
         for data in sets
         if not is_trained(folder(work, data.name, training.name, seed))
+        or not is_measured(work / "records" / data.name / f"{training.name}-seed{seed}")
     ]
 
     def run(job: tuple[Path, Training, int]) -> str | None:
@@ -79,6 +81,10 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
             )
         ended = "trained" if done.returncode == 0 else f"failed, see {log}"
         print(f"{target}: {ended} · {time.monotonic() - start:.0f} s", flush=True)
+        if done.returncode == 0:
+            measured = [sys.executable, "-m", "benchmarks.study.measure", str(data), str(target)]
+            kept = ["--records", str(work / "records"), *(["--parts"] if training.name == "cam" else [])]
+            subprocess.run([*measured, *kept], env=ENVIRONMENT | os.environ, check=True)
         return None if done.returncode == 0 else f"{target}: {ended}"
 
     with ThreadPoolExecutor(jobs) as pool:

@@ -1,0 +1,97 @@
+"""Write the tables of the study: ``python -m benchmarks.study.report DATA [DATA …]`` prints Markdown."""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.study.grid import OTHERS, SEARCH, SEEDS
+from benchmarks.study.tables import Row, table
+
+ROWS = (
+    Row("CAM (baseline)", "cam"),
+    Row("CAM + NWC", "cam", "nwc"),
+    Row("CAM + PaS", "cam", "cam", 90),
+    Row("CAM + NWC + PaS", "cam", "nwc", 90),
+    Row("TAP", "tap"),
+    Row("TAP + NWC + PaS (Rethinking CAM)", "tap", "nwc", 90),
+    Row("Bridging without similarity loss", "bridging-without-similarity"),
+    Row("Bridging without norm loss", "bridging-without-norm"),
+    Row("Bridging without consistency loss", "bridging-without-drop"),
+    Row("Bridging the Gap", "bridging"),
+    Row("Bridging + TAP + NWC + PaS", "bridging-tap", "nwc", 90),
+    *(
+        row
+        for training in OTHERS
+        for row in (
+            Row(training.name, training.name),
+            Row(f"{training.name} + NWC + PaS", training.name, "nwc", 90),
+        )
+    ),
+    Row("F alone", "cam", "norm"),
+    Row("S alone", "cam", "similarity"),
+)
+
+FREE = (
+    Row("CAM (baseline)", "cam"),
+    *(
+        Row(title, "cam", maps)
+        for title, maps in {
+            "mirrored too": "flip",
+            "at twice the size": "scale-2",
+            "at one and two sizes": "scales-1-2",
+            "at one and two sizes, mirrored too": "scales-1-2-flip",
+            "a quarter of F": "norm-0.25",
+            "half of F": "norm-0.5",
+            "GrabCut": "grabcut",
+            "stride 16": "stride-16",
+            "stride 8": "stride-8",
+        }.items()
+    ),
+    Row("**balanced**: two sizes, mirrored, a quarter of F", "cam", "balanced"),
+    Row("**best**: balanced and GrabCut", "cam", "best"),
+)
+
+TOGETHER = (
+    Row("CAM (baseline)", "cam"),
+    Row("CAM, best", "cam", "best"),
+    Row("TAP, best", "tap", "best"),
+    Row("Bridging the Gap, best", "bridging", "best"),
+    Row("Bridging + TAP, best", "bridging-tap", "best"),
+    *(Row(f"{training.name}, best", training.name, "best") for training in OTHERS),
+)
+
+CENTRE = (Row("centred square", "centre", "square"), Row("centred Gaussian", "centre", "disc"))
+
+
+def write(sets: list[str], work: Path) -> str:
+    """All tables, as Markdown."""
+    parts = []
+    for data in sets:
+        parts += [f"### {data}", ""]
+        for title, rows, split, seeds in (
+            ("Pieces and methods", ROWS, "test", SEEDS),
+            ("Without training", FREE, "val", SEEDS),
+            ("Without training", (FREE[0], *FREE[-2:]), "test", SEEDS),
+            ("Trained, with the preset best", TOGETHER, "test", SEEDS),
+            ("The middle of the picture", CENTRE, "test", ()),
+            (
+                "Search, one seed",
+                (ROWS[0], *(Row(each.name, each.name) for each in SEARCH)),
+                "val",
+                (0,),
+            ),
+        ):
+            parts += [f"**{title}**", "", table(work, data, rows, split=split, seeds=seeds), ""]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Print the tables of what is measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.study.report", description=__doc__)
+    parser.add_argument("data", nargs="+", type=Path, help="folders of the data sets")
+    parser.add_argument("--work", type=Path, default=Path("runs/study"))
+    asked = parser.parse_args()
+    print(write([data.name for data in asked.data], asked.work))
+
+
+if __name__ == "__main__":
+    main()
