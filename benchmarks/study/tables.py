@@ -12,7 +12,7 @@ from benchmarks.study.measure import records_file
 from wsol.evaluation.protocol import Protocol
 from wsol.evaluation.records import AnyRecords, load_records
 from wsol.evaluation.result import Quantity
-from wsol.evaluation.scoring import choose_ratios, measure_of
+from wsol.evaluation.scoring import TOPK, choose_ratios, knows, measure_of
 from wsol.metrics import Measure, paired_test
 
 NUMBERS = ("GT-known@0.5", "GT-known@0.7", "BoxAccV2", "PxAP", "Top-1 Loc", "Top-1 Cls")
@@ -68,7 +68,7 @@ def measures(folder: Path, row: Row, *, split: str, policy: str = "transferred")
     for name, quantity in BOXES.items():
         contours, deltas = quantity.contours, quantity.iou_thresholds
         taus = tuple(ratios[contours, delta] for delta in deltas) if contours else ()
-        if name == "Top-1 Cls" and not int(boxes.depth):
+        if name in TOPK and not knows(boxes, name):
             continue
         asked = replace(quantity, policy="transferred" if contours else None, ratios=taus)
         found[name] = measure_of(asked, boxes, protocol)
