@@ -84,7 +84,8 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
         if done.returncode == 0:
             measured = [sys.executable, "-m", "benchmarks.study.measure", str(data), str(target)]
             kept = ["--records", str(work / "records"), *(["--parts"] if training.name == "cam" else [])]
-            subprocess.run([*measured, *kept], env=ENVIRONMENT | os.environ, check=True)
+            threads = {"OMP_NUM_THREADS": "1"} | os.environ
+            subprocess.run([*measured, *kept], env=threads, check=True)
         return None if done.returncode == 0 else f"{target}: {ended}"
 
     with ThreadPoolExecutor(jobs) as pool:
