@@ -37,7 +37,8 @@ def add_options(
             f"--{prefix}{field.name.replace('_', '-')}",
             *(["--model"] if field.name == "backbone" else []),
         ]
-        switch: dict[str, Any] = {"nargs": "?", "const": True} if types[field.name] is bool else {}
+        yes_or_no = types[field.name] in (bool, bool | None)
+        switch: dict[str, Any] = {"nargs": "?", "const": True} if yes_or_no else {}
         group.add_argument(
             *flags, type=types[field.name], default=field.default, help=helps[field.name], **switch
         )

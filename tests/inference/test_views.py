@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from jsonargparse import ArgumentParser
 
 from tests.inference.conftest import MakeLocalizer
 from wsol import Localization, LocalizerOptions
@@ -11,6 +12,7 @@ from wsol.inference.localizer import Localizer
 from wsol.inference.options import PRESETS, MapOptions
 from wsol.methods import METHODS
 from wsol.models import Model
+from wsol.options import add_options, options_of
 
 
 @pytest.fixture
@@ -130,3 +132,13 @@ def test_methods_without_a_feature_norm_refuse_a_share_of_it(model: Model) -> No
     assert "norm" not in METHODS["acol"].maps
     with pytest.raises(UsageError, match="norm"):
         Localizer(replace(model, method="acol"), LocalizerOptions(norm_share=0.25))
+
+
+@pytest.mark.parametrize(
+    ("given", "flip"), [([], None), (["--flip"], True), (["--flip", "false"], False), (["--flip=true"], True)]
+)
+def test_flip_is_a_switch_that_can_be_left_open(given: list[str], flip: bool | None) -> None:
+    parser = ArgumentParser()
+    add_options(parser, MapOptions)
+    options: MapOptions = options_of(MapOptions, parser.parse_args([*given, "--scales", "[1,2]"]))
+    assert (options.flip, options.scales) == (flip, (1.0, 2.0))
