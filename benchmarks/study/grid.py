@@ -1,10 +1,15 @@
 """What the study trains: each training by its name, in the order in which a budget is spent on them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 SEEDS = (0, 1, 2)
 EPOCHS = {"butterfly10": 5, "sysu5": 3}
 """Passes over the 494 and the 922 training images: every training of a set has the same."""
+
+
+Level = Literal["plain", "presets", "parts"]
 
 
 @dataclass(frozen=True)
@@ -13,13 +18,18 @@ class Training:
 
     Attributes:
         name: of its runs.
-        options: of ``wsol train``, beside data, epochs and seed.
+        options: of ``wsol train``, beside data, epochs and seed; ``{runs}`` is the folder of the set's runs.
         seeds: to train it with; a search on val has one.
+        measured: with which maps: plain and with NWC; those of the presets too; or also each of their parts
+            alone, with the first seed.
+        lengthened: times as many epochs as the rest.
     """
 
     name: str
     options: tuple[str, ...] = ()
     seeds: tuple[int, ...] = SEEDS
+    measured: Level = "plain"
+    lengthened: int = 1
 
 
 def bridging(similarity: float, norm: float, drop: float) -> tuple[str, ...]:
@@ -30,30 +40,49 @@ def bridging(similarity: float, norm: float, drop: float) -> tuple[str, ...]:
 
 
 TAP = ("--pooling=tap",)
-
-SEARCH = (
-    *(
-        Training(f"bridging-{similarity:g}-{norm:g}-{drop:g}", bridging(similarity, norm, drop), (0,))
-        for similarity, norm, drop in ((0.5, 0.05, 2), (2, 0.3, 2), (8, 1, 2), (4, 0, 0), (0, 2, 0))
-    ),
-    Training("tap-rate-0.005", (*TAP, "--training.learning-rate=0.005"), (0,)),
-    Training("tap-theta-0", (*TAP, "--tap-threshold=0"), (0,)),
-    Training("tap-theta-0.3", (*TAP, "--tap-threshold=0.3"), (0,)),
-)
-"""Tried with one seed and looked at on val alone."""
+WEIGHTS = (2.0, 0.3, 2.0)
+"""Of the similarity, norm and consistency losses, by the search on val: docs/results.md has its curves."""
 
 CORE = (
-    Training("cam"),
-    Training("tap", TAP),
-    Training("bridging", bridging(2, 0.3, 2)),
+    Training("cam", measured="parts"),
+    Training("bridging", bridging(*WEIGHTS), measured="presets"),
+    Training("tap", TAP, measured="presets"),
+    Training("bridging-tap", (*bridging(*WEIGHTS), *TAP), measured="presets"),
     Training("bridging-without-similarity", bridging(0, 0.3, 2)),
     Training("bridging-without-norm", bridging(2, 0, 2)),
     Training("bridging-without-drop", bridging(2, 0.3, 0)),
-    Training("bridging-tap", (*bridging(2, 0.3, 2), *TAP)),
 )
+
+BRIDGING_SEARCH = {
+    (similarity, norm, drop): Training(
+        f"bridging-{similarity:g}-{norm:g}-{drop:g}", bridging(similarity, norm, drop), (0,)
+    )
+    for similarity, norm, drop in (
+        *((0.5, 0.3, 2), (8, 0.3, 2), (2, 0.05, 2), (2, 1, 2), (2, 0.3, 0.5), (2, 0.3, 8)),
+        *((0.5, 0.05, 2), (8, 1, 2), (4, 0, 0), (0, 2, 0)),
+    )
+}
+TAP_SEARCH = (
+    Training("tap-theta-0", (*TAP, "--tap-threshold=0"), (0,)),
+    Training("tap-theta-0.3", (*TAP, "--tap-threshold=0.3"), (0,)),
+    Training("tap-rate-0.005", (*TAP, "--training.learning-rate=0.005"), (0,)),
+    Training("tap-warm", (*TAP, "--checkpoint={runs}/cam-seed0/best.safetensors"), (0,)),
+    Training("tap-long", TAP, (0,), lengthened=2),
+    Training("cam-long", (), (0,), lengthened=2),
+    Training("bridging-long", bridging(*WEIGHTS), (0,), lengthened=2),
+)
+SEARCH = (*BRIDGING_SEARCH.values(), *TAP_SEARCH)
+"""Tried with one seed and looked at on val alone."""
 
 OTHERS = tuple(
     Training(name, (f"--method={name}",)) for name in ("has", "cutmix", "adl", "acol", "spg", "ae")
 )
 
-TRAININGS = (*CORE[:1], *SEARCH, *CORE[1:], *OTHERS)
+STAGES = (CORE, SEARCH, OTHERS)
+
+
+def planned() -> Iterator[tuple[Training, int]]:
+    """Every training and seed; within a stage one seed of all before the next seed."""
+    for stage in STAGES:
+        for seed in SEEDS:
+            yield from ((training, seed) for training in stage if seed in training.seeds)

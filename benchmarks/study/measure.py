@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import wsol
+from benchmarks.study.grid import Level
 from wsol.data.dataset import DataSet, Example, open_data
 from wsol.evaluation.labels import LabelMap, match_labels
 from wsol.evaluation.measure import measure
@@ -23,28 +24,37 @@ from wsol.maps import upsample
 BATCH = 16
 SPLITS = ("val", "test")
 
+PLAIN: dict[str, Any] = {"map": "cam", "preset": "fast"}
+
 MAPS: dict[str, dict[str, Any]] = {
-    "cam": {"map": "cam"},
-    "nwc": {"map": "nwc"},
-    "norm": {"map": "norm"},
-    "similarity": {"map": "similarity"},
-    "balanced": {"map": "cam", "preset": "balanced"},
-    "best": {"map": "cam", "preset": "best"},
+    "cam": PLAIN,
+    "nwc": PLAIN | {"map": "nwc"},
+    "norm": PLAIN | {"map": "norm"},
+    "similarity": PLAIN | {"map": "similarity"},
+    "balanced": PLAIN | {"preset": "balanced"},
+    "best": PLAIN | {"preset": "best"},
+    "best-nwc": {"map": "nwc", "preset": "best"},
 }
-"""Options of ``wsol evaluate`` of the maps that every run is measured with."""
+"""Options of :func:`wsol.load` of the maps that a run is measured with."""
 
 PARTS: dict[str, dict[str, Any]] = {
-    "flip": {"flip": True},
-    "scale-2": {"scales": (2.0,)},
-    "scales-1-2": {"scales": (1.0, 2.0)},
-    "scales-1-2-flip": {"scales": (1.0, 2.0), "flip": True},
-    "norm-0.25": {"norm_share": 0.25},
-    "norm-0.5": {"norm_share": 0.5},
-    "grabcut": {"refine": "grabcut"},
-    "stride-16": {"stride": 16},
-    "stride-8": {"stride": 8},
+    "flip": PLAIN | {"flip": True},
+    "scale-2": PLAIN | {"scales": (2.0,)},
+    "scales-1-2": PLAIN | {"scales": (1.0, 2.0)},
+    "scales-1-2-flip": PLAIN | {"scales": (1.0, 2.0), "flip": True},
+    "norm-0.25": PLAIN | {"norm_share": 0.25},
+    "norm-0.5": PLAIN | {"norm_share": 0.5},
+    "grabcut": PLAIN | {"refine": "grabcut"},
+    "stride-16": PLAIN | {"stride": 16},
+    "stride-8": PLAIN | {"stride": 8},
 }
 """What may help without training, each alone: of the plain classifiers only."""
+
+LEVELS: dict[Level, dict[str, dict[str, Any]]] = {
+    "plain": {name: MAPS[name] for name in ("cam", "nwc")},
+    "presets": MAPS,
+    "parts": MAPS | PARTS,
+}
 
 
 @dataclass
@@ -145,7 +155,7 @@ def _keep(held: "_Held", truths: dict[str, DataSet], split: str, folder: Path, n
         records.save(records_file(folder, name, split, truth))
 
 
-def is_measured(folder: Path, names: Iterable[str] = MAPS) -> bool:
+def is_measured(folder: Path, names: Iterable[str]) -> bool:
     """Whether the records of these maps are complete."""
     return all(records_file(folder, name, SPLITS[-1], "masks").is_file() for name in names)  # written last
 
@@ -192,14 +202,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the data set")
     parser.add_argument("models", nargs="+", help="run directories, or names of models")
     parser.add_argument("--records", type=Path, default=Path("runs/study/records"))
-    parser.add_argument("--parts", action="store_true", help="also each part of the presets alone")
+    parser.add_argument("--maps", choices=LEVELS, default="presets", help="which maps")
     asked = parser.parse_args()
     measure_centre(asked.data, asked.records / asked.data.name / "centre")
     for model in asked.models:
-        wanted = {name: dict(options) for name, options in MAPS.items()}
-        if asked.parts:
-            wanted |= {name: {"map": "cam", **options} for name, options in PARTS.items()}
-        measure_run(model, asked.data, asked.records / asked.data.name / Path(model).name, wanted)
+        folder = asked.records / asked.data.name / Path(model).name
+        measure_run(model, asked.data, folder, LEVELS[asked.maps])
         print(f"{asked.data.name}: {model} is measured", flush=True)
 
 

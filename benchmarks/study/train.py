@@ -7,8 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.study.grid import EPOCHS, TRAININGS, Training
-from benchmarks.study.measure import is_measured
+from benchmarks.study.grid import EPOCHS, SEEDS, Level, Training, planned
+from benchmarks.study.measure import LEVELS, is_measured
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # a training on each core is faster than one on all
@@ -25,6 +25,11 @@ def folder(work: Path, data: str, training: str, seed: int) -> Path:
     return work / data / f"{training}-seed{seed}"
 
 
+def level(training: Training, seed: int) -> Level:
+    """With which maps a run is measured."""
+    return "presets" if training.measured == "parts" and seed != SEEDS[0] else training.measured
+
+
 def is_trained(run: Path) -> bool:
     """Whether its weights are there; they are written when the training ends."""
     return (run / "best.safetensors").is_file()
@@ -32,9 +37,10 @@ def is_trained(run: Path) -> bool:
 
 def command(run: Path, data: Path, training: Training, seed: int) -> list[str]:
     """That trains one run, and goes on with it where it was stopped."""
-    epochs = EPOCHS[data.name]  # only the last epoch is looked at, as the protocol reports it
-    return [
-        *("wsol", "train", "--data", str(data), *training.options),
+    epochs = EPOCHS[data.name] * training.lengthened
+    options = [option.format(runs=run.parent) for option in training.options]
+    return [  # validated after the last epoch alone: it is the one that the protocol reports
+        *("wsol", "train", "--data", str(data), *options),
         *(f"--training.epochs={epochs}", f"--training.seed={seed}", f"--validation.every={epochs}"),
         *("--output", str(run)),
     ]
@@ -55,11 +61,12 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
     end = time.monotonic() + 3600 * hours
     todo = [
         (data, training, seed)
-        for training in TRAININGS
-        for seed in training.seeds
+        for training, seed in planned()
         for data in sets
         if not is_trained(folder(work, data.name, training.name, seed))
-        or not is_measured(work / "records" / data.name / f"{training.name}-seed{seed}")
+        or not is_measured(
+            work / "records" / data.name / f"{training.name}-seed{seed}", LEVELS[level(training, seed)]
+        )
     ]
 
     def run(job: tuple[Path, Training, int]) -> str | None:
@@ -83,7 +90,7 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
         print(f"{target}: {ended} · {time.monotonic() - start:.0f} s", flush=True)
         if done.returncode == 0:
             measured = [sys.executable, "-m", "benchmarks.study.measure", str(data), str(target)]
-            kept = ["--records", str(work / "records"), *(["--parts"] if training.name == "cam" else [])]
+            kept = ["--records", str(work / "records"), "--maps", level(training, seed)]
             threads = {"OMP_NUM_THREADS": "1"} | os.environ
             subprocess.run([*measured, *kept], env=threads, check=True)
         return None if done.returncode == 0 else f"{target}: {ended}"
