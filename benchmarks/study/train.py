@@ -75,25 +75,23 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
         if time.monotonic() > end:
             return f"{target}: the time was over"
         target.parent.mkdir(parents=True, exist_ok=True)
-        asked = command(target, data, training, seed)
         log = target.parent / f"{target.name}.log"
         start = time.monotonic()
-        with log.open("w") as file:
-            done = subprocess.run(
-                [sys.executable, "-m", *asked],
-                env=ENVIRONMENT | os.environ,
-                stdout=file,
-                stderr=file,
-                check=False,
-            )
-        ended = "trained" if done.returncode == 0 else f"failed, see {log}"
-        print(f"{target}: {ended} · {time.monotonic() - start:.0f} s", flush=True)
-        if done.returncode == 0:
-            measured = [sys.executable, "-m", "benchmarks.study.measure", str(data), str(target)]
-            kept = ["--records", str(work / "records"), "--maps", level(training, seed)]
-            threads = {"OMP_NUM_THREADS": "1"} | os.environ
-            subprocess.run([*measured, *kept], env=threads, check=True)
-        return None if done.returncode == 0 else f"{target}: {ended}"
+        if not is_trained(target):
+            with log.open("w") as file:
+                asked = [sys.executable, "-m", *command(target, data, training, seed)]
+                done = subprocess.run(
+                    asked, env=ENVIRONMENT | os.environ, stdout=file, stderr=file, check=False
+                )
+            if done.returncode:
+                return f"{target}: failed, see {log}"
+        trained = time.monotonic()
+        measure = [sys.executable, "-m", "benchmarks.study.measure", str(data), str(target)]
+        kept = ["--records", str(work / "records"), "--maps", level(training, seed)]
+        done = subprocess.run([*measure, *kept], env={"OMP_NUM_THREADS": "1"} | os.environ, check=False)
+        took = f"{trained - start:.0f} s, measured {time.monotonic() - trained:.0f} s"
+        print(f"{target}: {took}", flush=True)
+        return f"{target}: not measured" if done.returncode else None
 
     with ThreadPoolExecutor(jobs) as pool:
         return [left for left in pool.map(run, todo) if left]
