@@ -63,7 +63,7 @@ def in_memory(repeats: int) -> None:
     from pytorch_grad_cam import GradCAM
     from torchcam.methods import CAM
 
-    localizer = wsol.load("efficientnet_lite0", device="cpu")
+    localizer = wsol.load("efficientnet_lite0", device="cpu", preset="fast")
     # copies, so that one contestant's hooks do not slow another
     classifier = copy.deepcopy(localizer.model.classifier).to(memory_format=torch.channels_last)
     for_grad_cam, for_torchcam = (copy.deepcopy(classifier.network) for _ in range(2))
@@ -150,7 +150,7 @@ class _Photos(Dataset[Tensor]):
 
 def plain_loop(folder: Path, workers: int) -> None:
     """What people write first: read, resize, normalise, classify, keep the classes."""
-    network = wsol.load("efficientnet_lite0", device="cpu").model.classifier.network
+    network = wsol.load("efficientnet_lite0", device="cpu", preset="fast").model.classifier.network
     network = network.to(memory_format=torch.channels_last)
     classes = []
     with torch.inference_mode():

@@ -198,7 +198,7 @@ def beside_the_network(images: int) -> None:
     import wsol
     from wsol.evaluation.records import measure_boxes
 
-    localizer = wsol.load("efficientnet_lite0", device="cpu")
+    localizer = wsol.load("efficientnet_lite0", device="cpu", preset="fast")
     torch.set_num_threads(os.cpu_count() or 1)
     batch = torch.randint(0, 256, (32, 3, SIDE, SIDE), dtype=torch.uint8)
     spent = {"forward": 0.0, "evaluation": 0.0}

@@ -3,8 +3,12 @@
 import argparse
 from pathlib import Path
 
+from benchmarks.study.diagnose import summary
 from benchmarks.study.grid import OTHERS, SEARCH, SEEDS
-from benchmarks.study.tables import Row, table
+from benchmarks.study.tables import Row, limits, table
+from wsol.export.files import atomic_write
+
+HEADING = "## Tables"
 
 ROWS = (
     Row("CAM (baseline)", "cam"),
@@ -53,11 +57,15 @@ FREE = (
 TOGETHER = (
     Row("CAM (baseline)", "cam"),
     Row("CAM, best", "cam", "best"),
+    Row("CAM, best of NWC", "cam", "best-nwc"),
     Row("TAP, best", "tap", "best"),
     Row("Bridging the Gap, best", "bridging", "best"),
+    Row("Bridging the Gap, best of NWC", "bridging", "best-nwc"),
+    Row("Bridging the Gap, balanced", "bridging", "balanced"),
     Row("Bridging + TAP, best", "bridging-tap", "best"),
-    *(Row(f"{training.name}, best", training.name, "best") for training in OTHERS),
 )
+
+LIMITED = (*TOGETHER[:2], Row("Bridging the Gap, best", "bridging", "best"))
 
 CENTRE = (Row("centred square", "centre", "square"), Row("centred Gaussian", "centre", "disc"))
 
@@ -81,6 +89,9 @@ def write(sets: list[str], work: Path) -> str:
             ),
         ):
             parts += [f"**{title}**", "", table(work, data, rows, split=split, seeds=seeds), ""]
+        told = limits(work, data, LIMITED, seeds=SEEDS)
+        parts += ["**What a threshold could reach (GT-known at IoU 0.5, 0.7)**", "", told, ""]
+        parts += ["**Diagnostics**", "", summary(work, data), ""]
     return "\n".join(parts)
 
 
@@ -89,8 +100,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.study.report", description=__doc__)
     parser.add_argument("data", nargs="+", type=Path, help="folders of the data sets")
     parser.add_argument("--work", type=Path, default=Path("runs/study"))
+    parser.add_argument("--page", type=Path, help=f"a file whose part after '{HEADING}' they replace")
     asked = parser.parse_args()
-    print(write([data.name for data in asked.data], asked.work))
+    tables = write([data.name for data in asked.data], asked.work)
+    if asked.page is None:
+        print(tables)
+    else:
+        before = asked.page.read_text(encoding="utf-8").split(HEADING)[0]
+        with atomic_write(asked.page) as temporary:
+            temporary.write_text(f"{before}{HEADING}\n\n{tables}", encoding="utf-8")
 
 
 if __name__ == "__main__":

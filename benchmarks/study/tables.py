@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from benchmarks.study.measure import records_file
 from wsol.evaluation.protocol import Protocol
-from wsol.evaluation.records import AnyRecords, load_records
+from wsol.evaluation.records import AnyRecords, BoxRecords, load_records
 from wsol.evaluation.result import Quantity
 from wsol.evaluation.scoring import TOPK, choose_ratios, knows, measure_of
 from wsol.metrics import Measure, paired_test
 
 NUMBERS = ("GT-known@0.5", "GT-known@0.7", "BoxAccV2", "PxAP", "Top-1 Loc", "Top-1 Cls")
 GOALS = NUMBERS[:4]
+ORACLE = NUMBERS[:3]
+"""Also given with the best τ on the measured images themselves, as papers report them."""
 
 BOXES: dict[str, Quantity] = {
     "GT-known@0.5": Quantity(name="Loc", contours="largest", iou_thresholds=(0.5,)),
@@ -54,6 +56,12 @@ def has_records(folder: Path, row: Row) -> bool:
     return records_file(folder, row.maps, "test", "masks").is_file()
 
 
+def runs_of(records: Path, row: Row, seeds: Sequence[int]) -> list[Path]:
+    """Folders of the records that a row has, one a seed; without seeds, of the one that has none."""
+    names = [f"{row.training}-seed{seed}" for seed in seeds] or [row.training]
+    return [records / name for name in names if has_records(records / name, row)]
+
+
 def measures(folder: Path, row: Row, *, split: str, policy: str = "transferred") -> dict[str, Measure]:
     """Every number of one run as a function of a split's images; τ is chosen on val, or is the oracle's."""
     standard = "max" if row.percentile == 100 else "percentile"
@@ -75,6 +83,14 @@ def measures(folder: Path, row: Row, *, split: str, policy: str = "transferred")
     masks = _records(folder, row.maps, split, "masks")
     found["PxAP"] = measure_of(Quantity(name="PxAP"), masks, replace(protocol, truth="masks"))
     return found
+
+
+def ratio_of(folder: Path, maps: str) -> float:
+    """τ of a run's map, a share of the maximum: the best on val for the largest contour at IoU 0.5."""
+    protocol = Protocol(
+        split="val", truth="boxes", policy="oracle", selected_on="val", label_source="true"
+    )  # fmt: skip
+    return choose_ratios(_records(folder, maps, "val", "boxes"), protocol)["largest", 0.5]
 
 
 def over_seeds(parts: Sequence[Measure]) -> Measure:
@@ -136,21 +152,48 @@ def table(work: Path, data: str, rows: Sequence[Row], *, split: str, seeds: Sequ
     records = work / "records" / data
     baseline = rows[0]
 
-    def folders(row: Row) -> list[Path]:
-        names = [row.training] if not seeds else [f"{row.training}-seed{seed}" for seed in seeds]
-        return [records / name for name in names if has_records(records / name, row)]
-
-    lines = [f"| {data}, {split} | seeds | " + " | ".join(NUMBERS) + " |", "|---" * (len(NUMBERS) + 2) + "|"]
+    header = [f"{data}, {split}", "seeds", *NUMBERS, f"oracle: {', '.join(ORACLE)}"]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for row in rows:
-        runs = folders(row)
+        runs = runs_of(records, row, seeds)
         if not runs:
             continue
         shared = [
-            run for run in folders(baseline) if seeds == () or run.name[-1] in {r.name[-1] for r in runs}
+            run
+            for run in runs_of(records, baseline, seeds)
+            if seeds == () or run.name[-1] in {r.name[-1] for r in runs}
         ]
         found = cells(runs, row, None if row is baseline else baseline, shared, split=split)
         shown = [_shown(found[name]) if name in found else "" for name in NUMBERS]
+        oracle = [measures(run, row, split=split, policy="oracle") for run in runs]
+        shown.append(", ".join(f"{100 * np.mean([e[name].estimate for e in oracle]):.1f}" for name in ORACLE))
         lines.append(f"| {row.title} | {len(runs)} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def limits(work: Path, data: str, rows: Sequence[Row], *, seeds: Sequence[int]) -> str:
+    """A Markdown table of what a threshold could reach on test, and how often the peak is off the object."""
+    header = [f"{data}, test", "seeds", "τ of val", "best τ of each image", "peak off every true box"]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for row in rows:
+        runs = runs_of(work / "records" / data, row, seeds)
+        found = []
+        for run in runs:
+            boxes = _records(run, row.maps, "test", "boxes")
+            assert isinstance(boxes, BoxRecords)
+            reached = measures(run, row, split="test")
+            best = boxes.largest.max(axis=1)
+            found.append(
+                [
+                    *(reached[name].estimate for name in ("GT-known@0.5", "GT-known@0.7")),
+                    *((best >= delta).mean() for delta in (0.5, 0.7)),
+                    (boxes.largest[:, 254] == 0).mean(),
+                ]
+            )
+        if found:
+            mean = [f"{100 * value:.1f}" for value in np.mean(found, axis=0)]
+            pairs = [f"{mean[0]}, {mean[1]}", f"{mean[2]}, {mean[3]}", mean[4]]
+            lines.append(f"| {row.title} | {len(runs)} | " + " | ".join(pairs) + " |")
     return "\n".join(lines)
 
 

@@ -31,7 +31,7 @@ def model(own_model: ModelOptions) -> Model:
 def source(model: Model, *, batch_size: int = 5, **options: Any) -> ModelMaps:
     labels = match_labels(CLASSES, 6, model.classes, EvaluationOptions(**options))
     runtime = RuntimeOptions(device="cpu", batch_size=batch_size, workers=0)
-    return ModelMaps(Localizer(model, LocalizerOptions(), runtime), labels)
+    return ModelMaps(Localizer(model, LocalizerOptions(preset="fast"), runtime), labels)
 
 
 def stream(maps: ModelMaps, toys: Toys) -> list[Scored]:

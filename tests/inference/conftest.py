@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from wsol import Localizer, LocalizerOptions, RuntimeOptions
+from wsol.inference.options import Preset
 from wsol.models import Model, ModelOptions, build
 
 MakeLocalizer = Callable[..., Localizer]
@@ -37,8 +38,8 @@ def model(checkpoint: ModelOptions) -> Model:
 
 @pytest.fixture
 def make(model: Model) -> MakeLocalizer:
-    def make_localizer(*, batch_size: int = 4, **options: object) -> Localizer:
-        chosen = LocalizerOptions(**options)  # type: ignore[arg-type]
+    def make_localizer(*, batch_size: int = 4, preset: Preset = "fast", **options: object) -> Localizer:
+        chosen = LocalizerOptions(preset=preset, **options)  # type: ignore[arg-type]
         return Localizer(model, chosen, RuntimeOptions(device="cpu", batch_size=batch_size, workers=0))
 
     return make_localizer

@@ -16,6 +16,8 @@ from wsol import ImageError, Localization, Localizations, ModelError
 from wsol.inference.localizer import ImageLike
 from wsol.models import Model, ModelOptions, build
 
+PLAIN = wsol.LocalizerOptions(preset="fast")
+
 
 def _one(result: Localization | Localizations) -> Localization:
     assert isinstance(result, Localization)
@@ -226,7 +228,7 @@ def test_devices_and_precisions_that_cannot_be_had_are_refused(model: Model) -> 
 
 
 def test_bfloat16_finds_nearly_the_same(model: Model, make: MakeLocalizer, photos: Path) -> None:
-    rough = wsol.Localizer(model, runtime=wsol.RuntimeOptions(device="cpu", precision="bfloat16", workers=0))
+    rough = wsol.Localizer(model, PLAIN, wsol.RuntimeOptions(device="cpu", precision="bfloat16", workers=0))
     fine = _one(make()(photos / "2.png"))
     result = _one(rough(photos / "2.png"))
     assert np.abs(result.map - fine.map).max() < 0.1
@@ -235,7 +237,7 @@ def test_bfloat16_finds_nearly_the_same(model: Model, make: MakeLocalizer, photo
 
 def test_reading_processes_change_nothing(model: Model, make: MakeLocalizer, photos: Path) -> None:
     runtime = wsol.RuntimeOptions(device="cpu", batch_size=2, workers=2)
-    parallel = _many(wsol.Localizer(model, runtime=runtime)(photos))
+    parallel = _many(wsol.Localizer(model, PLAIN, runtime)(photos))
     alone = _many(make(batch_size=2)(photos))
     assert [result.to_dict() for result in parallel] == [result.to_dict() for result in alone]
 
@@ -244,7 +246,7 @@ def test_reading_processes_change_nothing(model: Model, make: MakeLocalizer, pho
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_finds_the_same(model: Model, make: MakeLocalizer, photos: Path) -> None:
     expected = [result.boxes.tolist() for result in _many(make()(photos))]
-    found = _many(wsol.Localizer(model, runtime=wsol.RuntimeOptions(device="cuda", workers=0))(photos))
+    found = _many(wsol.Localizer(model, PLAIN, wsol.RuntimeOptions(device="cuda", workers=0))(photos))
     assert [result.boxes.tolist() for result in found] == expected
 
 

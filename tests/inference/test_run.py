@@ -31,7 +31,9 @@ def command(checkpoint: ModelOptions, photos: Path, tmp_path: Path) -> Command:
         return [
             *("localize", str(photos), "--output", str(tmp_path / "out"), "--model", "resnet18"),
             *("--checkpoint", checkpoint.checkpoint, "--classes", checkpoint.classes),
-            *("--input-size", "96", "--device", "cpu", "--batch-size", "2", "--workers", "0", *more),
+            *("--input-size", "96", "--device", "cpu", "--batch-size", "2", "--workers", "0"),
+            *(() if "--preset" in more else ("--preset", "fast")),
+            *more,
         ]
 
     return arguments
@@ -68,6 +70,15 @@ def test_all_formats_at_once(command: Command, tmp_path: Path, capsys: pytest.Ca
     assert "sha256:" in state["settings"]["weights"] and state["versions"]["wsol"]
     printed = capsys.readouterr().out
     assert "6 localised" in printed and str(tmp_path / "out" / "report.html") in printed
+
+
+def test_the_usual_preset_is_balanced(command: Command, tmp_path: Path) -> None:
+    asked = command("--quiet")
+    place = asked.index("--preset")
+    assert main([*asked[:place], *asked[place + 2 :]]) == 0
+    settings = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["settings"]
+    assert (settings["preset"], settings["ratio"]) == ("balanced", 0.33)
+    assert main(command("--quiet", "--preset", "balanced")) == 0  # the same results: nothing to be told
 
 
 def test_a_second_run_does_nothing_twice(

@@ -1,5 +1,7 @@
 """Maps of several views: scales, mirror, feature norm, refinement, and the presets made of them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -117,18 +119,14 @@ def test_options_out_of_range_are_told(options: dict[str, object], words: str) -
         LocalizerOptions(**options)  # type: ignore[arg-type]
 
 
-def test_a_threshold_chosen_for_the_plain_map_is_not_taken_for_another() -> None:
-    use = {"map": "nwc", "threshold": "max", "percentile": None, "ratio": 0.123}
-    assert LocalizerOptions().resolved(use).ratio == 0.123
-    assert LocalizerOptions(preset="best").resolved(use).ratio == 0.25
-    assert LocalizerOptions(preset="best").resolved(use).map == "nwc"
-    assert LocalizerOptions(flip=True).resolved(use).ratio is None
-    assert LocalizerOptions(preset="best", ratio=0.5).resolved(use).ratio == 0.5
+def test_methods_without_a_feature_norm_take_presets_without_it(model: Model) -> None:
+    for preset in PRESETS:
+        localizer = Localizer(replace(model, method="acol"), LocalizerOptions(preset=preset))
+        assert localizer.options.norm_share == 0
+        assert localizer.options.scales == PRESETS[preset]["scales"]
 
 
 def test_methods_without_a_feature_norm_refuse_a_share_of_it(model: Model) -> None:
-    from dataclasses import replace
-
     assert "norm" not in METHODS["acol"].maps
     with pytest.raises(UsageError, match="norm"):
         Localizer(replace(model, method="acol"), LocalizerOptions(norm_share=0.25))

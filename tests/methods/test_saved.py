@@ -17,7 +17,7 @@ from torch import Tensor
 import wsol
 from wsol import methods
 from wsol.errors import ModelError, UsageError
-from wsol.inference.options import LocalizerOptions
+from wsol.inference.options import LocalizerOptions, Preset
 from wsol.methods import METHODS, MethodOptions, saved
 from wsol.methods.ae import AEOptions
 from wsol.methods.has import HaSOptions
@@ -275,21 +275,42 @@ def test_a_file_is_whole_or_absent(weights: Path, monkeypatch: pytest.MonkeyPatc
         ({"threshold": "max"}, ("nwc", "max", None, None)),
         ({"threshold": "max", "ratio": 0.3}, ("nwc", "max", None, 0.3)),
         ({"threshold": "percentile", "percentile": 70.0}, ("nwc", "percentile", 70.0, None)),
+        ({"flip": True}, ("nwc", "percentile", 80.0, None)),
+        ({"preset": "balanced"}, ("nwc", "percentile", 80.0, 0.55)),
+        ({"preset": "balanced", "map": "cam"}, ("cam", "percentile", 80.0, 0.52)),
+        ({"preset": "balanced", "threshold": "max"}, ("nwc", "max", None, 0.33)),
+        ({"preset": "best"}, ("nwc", "percentile", 80.0, 0.33)),
+        ({"preset": "best", "refine": "none"}, ("nwc", "percentile", 80.0, 0.55)),
     ],
 )
 def test_what_training_chose_is_used_unless_asked_otherwise(
     weights: Path, chosen: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
-    found = wsol.load(str(weights.parent), device="cpu", **chosen).options
+    saved.add_use(weights, balanced_ratio=0.55)
+    asked = {"preset": "fast"} | chosen
+    found = wsol.load(str(weights.parent), device="cpu", **asked).options
     assert (found.map, found.threshold, found.percentile, found.ratio) == expected
-    assert LocalizerOptions(**chosen).resolved(USE) == found
+    assert LocalizerOptions(**asked).resolved(USE | {"balanced_ratio": 0.55}) == found
 
 
-def test_without_a_training_the_usual_is_used() -> None:
-    found = LocalizerOptions().resolved({})
-    assert (found.map, found.threshold, found.percentile, found.ratio) == ("cam", "max", None, None)
+def test_what_is_added_to_the_use_changes_nothing_else(weights: Path) -> None:
+    before, model = saved.describe(weights), saved.load_model(asked(weights))
+    saved.add_use(weights, balanced_ratio=0.5)
+    assert saved.describe(weights) == before | {"use": before["use"] | {"balanced_ratio": 0.5}}
+    for name, tensor in saved.load_model(asked(weights)).classifier.state_dict().items():
+        assert torch.equal(tensor, model.classifier.state_dict()[name])
+
+
+@pytest.mark.parametrize(("preset", "ratio"), [("fast", None), ("balanced", 0.33), ("best", 0.25)])
+def test_without_a_training_the_usual_is_used(preset: Preset, ratio: float | None) -> None:
+    found = LocalizerOptions(preset=preset).resolved({})
+    assert (found.map, found.threshold, found.percentile, found.ratio) == ("cam", "max", None, ratio)
     nothing = {"map": "cam", "threshold": "max", "percentile": None, "ratio": None}
-    assert LocalizerOptions().resolved(nothing) == found
+    assert LocalizerOptions(preset=preset).resolved(nothing) == found
+
+
+def test_the_default_is_balanced() -> None:
+    assert LocalizerOptions().resolved({}) == LocalizerOptions(preset="balanced").resolved({})
 
 
 def test_a_map_that_the_method_has_not(tmp_path: Path) -> None:

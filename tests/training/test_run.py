@@ -12,9 +12,12 @@ import torch
 from safetensors.torch import load_file
 
 import wsol
+from wsol.cli import main
 from wsol.errors import DataError, UsageError, WsolError
+from wsol.evaluation.result import load_result
 from wsol.methods import METHODS
 from wsol.methods.bridging import BridgingOptions
+from wsol.methods.saved import describe
 from wsol.training import epochs as epochs_module
 from wsol.training.config import TrainConfig, TrainerOptions, TrainingOptions, ValidationOptions
 from wsol.training.data import Images
@@ -180,11 +183,27 @@ def test_every_method_trains_and_is_usable(config: TrainConfig, squares: Path, m
     localizer = wsol.load(str(run.folder), device="cpu")
     assert localizer.model.method == method
     assert localizer.model.classes.names == ("blue", "green", "red")
-    assert localizer.options.ratio == run.ratio
+    assert wsol.load(str(run.folder), device="cpu", preset="fast").options.ratio == run.ratio
+    assert localizer.options.preset == "balanced"
+    assert localizer.options.ratio == describe(run.folder / "best.safetensors")["use"]["balanced_ratio"]
     found = localizer(sorted((squares / "images" / "test").rglob("*.png")))
     assert len(found) == 9  # type: ignore[arg-type]
     again = wsol.load(run.folder / "best.safetensors", device="cpu").model
     assert again.run["epoch"] == run.best["step" if method == "ae" else "epoch"]
+
+
+def test_the_threshold_of_balanced_is_the_best_on_val(
+    config: TrainConfig, squares: Path, tmp_path: Path
+) -> None:
+    run = train(config, progress=False)
+    output = tmp_path / "evaluation"
+    asked = ["--split", "val", "--policy", "oracle", "--preset", "balanced", "--device", "cpu", "--quiet"]
+    assert main(["evaluate", str(run.folder), "--data", str(squares), *asked, "--output", str(output)]) == 0
+    (best,) = load_result(output).score("MaxBoxAcc").ratios
+    assert wsol.load(str(run.folder), device="cpu").options.ratio == best
+    weights = (run.folder / "best.safetensors").read_bytes()
+    assert train(config, progress=False).trained == 0
+    assert (run.folder / "best.safetensors").read_bytes() == weights
 
 
 def test_files_of_others_in_a_run_directory_stay(config: TrainConfig) -> None:

@@ -21,7 +21,7 @@ from wsol.inference.localization import Localization
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.reading import read_batches
 from wsol.maps import MapKind, average, feature_norm, normalize, upsample
-from wsol.methods import check
+from wsol.methods import METHODS, check
 from wsol.models import Classifier, Model
 from wsol.models.folding import fold_batch_norms
 from wsol.refinement import grab_cut
@@ -89,10 +89,13 @@ class Localizer:
                 "nothing. Train it first, or give a checkpoint."
             )
         self.model = model
-        self.options = (options or LocalizerOptions()).resolved(model.use)
-        check(model.method, map=self.map)
-        if self.options.norm_share:
+        options = options or LocalizerOptions()
+        if options.norm_share:
             check(model.method, map="norm")
+        self.options = options.resolved(model.use)
+        check(model.method, map=self.map)
+        if "norm" not in METHODS[model.method].maps:
+            self.options = replace(self.options, norm_share=0.0)
         self.runtime = runtime or RuntimeOptions()
         self.device = _device(self.runtime)
         folded = cast("Classifier", fold_batch_norms(model.classifier, model.input_size))

@@ -22,8 +22,8 @@ class MapOptions:
             every class), or similarity (cosine similarity S to the class weights); default: what the model
             was trained for, else cam.
         preset: fast (one pass over the picture), balanced (at one and two times the input size, mirrored too,
-            with a quarter of F: about 10 times the work), or best (that, then refined along the edges of the
-            photograph); any of the next options changes a part of it.
+            with a quarter of F where the method has one: about 10 times the work), or best (that, then
+            refined along the edges of the photograph); any of the next options changes a part of it.
         scales: sizes of the picture, in input sizes, whose maps are averaged; class scores are always of 1.
         flip: average with the map of the mirrored picture.
         norm_share: how much of the feature norm F is mixed into the map, in [0, 1].
@@ -52,10 +52,15 @@ class MapOptions:
         usual = PRESETS[self.preset]
         return replace(self, **{name: value for name, value in usual.items() if getattr(self, name) is None})
 
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What the preset stands for, as far as no other choice was made."""
+        filled = self.filled()
+        return {name: getattr(filled, name) for name in PRESETS["fast"]}
+
     def told(self) -> str:
         """In words what is more than one plain pass: a preset's name, or each part; "" for nothing."""
-        filled = self.filled()
-        mine = {name: getattr(filled, name) for name in PRESETS["fast"]}
+        mine = self.parts
         for preset, parts in PRESETS.items():
             if mine == parts:
                 return "" if preset == "fast" else preset
@@ -80,7 +85,12 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 }
 """What each preset stands for; docs/results.md has what they are worth."""
 
-USUAL_RATIOS = {("balanced", "max"): 0.33, ("best", "max"): 0.25}
+USUAL_RATIOS = {
+    ("balanced", "max"): 0.33,
+    ("balanced", "percentile"): 0.52,
+    ("best", "max"): 0.25,
+    ("best", "percentile"): 0.33,
+}
 """τ of presets whose maps are not like the papers'; docs/results.md says on what they were chosen."""
 
 
@@ -91,8 +101,9 @@ class LocalizerOptions(MapOptions):
     Attributes:
         threshold: what the threshold is a share of: max (the map's maximum), or percentile; default: what the
             model was trained for, else max.
-        ratio: that share τ, in [0, 1]; default: what was chosen on val in training, for the same map and
-            threshold; else 0.2 of the maximum (balanced: 0.33, best: 0.25), 0.35 of the percentile.
+        ratio: that share τ, in [0, 1]; default: what was chosen on val in training, for the same map, preset
+            and threshold (of fast and balanced); else 0.33 of the maximum (fast: 0.2, best: 0.25), 0.52 of
+            the percentile (fast: 0.35, best: 0.33).
         percentile: which percentile, in [0, 100]; default 90.
         boxes: the component of largest contour, or all components.
         top_k: how many of the most probable classes to localise.
@@ -100,6 +111,7 @@ class LocalizerOptions(MapOptions):
         min_area: smallest share of the picture that a component may cover, in [0, 1].
     """
 
+    preset: Preset = "balanced"
     threshold: ThresholdKind | None = None
     ratio: float | None = None
     percentile: float | None = None
@@ -127,15 +139,19 @@ class LocalizerOptions(MapOptions):
         """With the preset's map, and map and threshold that a model was trained for, where not asked for.
 
         Args:
-            use: of :class:`wsol.models.Model`: ``map``, ``threshold``, ``percentile``, ``ratio``; or nothing.
+            use: of :class:`wsol.models.Model`: ``map``, ``threshold``, ``percentile``, and τ of presets:
+                ``ratio`` of fast, ``balanced_ratio``; or nothing.
         """
         map = self.map or use.get("map") or "cam"
         threshold = self.threshold or use.get("threshold") or "max"
         same = threshold == use.get("threshold")
         percentile = use.get("percentile") if self.percentile is None and same else self.percentile
-        chosen = same and self.is_plain and (map, percentile) == (use.get("map"), use.get("percentile"))
-        usual = use.get("ratio") if chosen else USUAL_RATIOS.get((self.preset, threshold))
-        ratio = usual if self.ratio is None else self.ratio
+        ratio = self.ratio
+        told = self.told() or "fast"
+        if same and (map, percentile) == (use.get("map"), use.get("percentile")) and ratio is None:
+            ratio = use.get({"fast": "ratio", "balanced": "balanced_ratio"}.get(told, ""))
+        if ratio is None:
+            ratio = USUAL_RATIOS.get((told if told in PRESETS else self.preset, threshold))
         return replace(self.filled(), map=map, threshold=threshold, percentile=percentile, ratio=ratio)
 
 

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from wsol.errors import ModelError
 from wsol.export.files import atomic_write
@@ -47,6 +48,26 @@ def save(path: Path, model: Model, options: ModelOptions, method: MethodOptions)
         "run": dict(model.run),
         "use": dict(model.use),
     }
+    _write(path, state, description)
+
+
+def add_use(path: Path, **values: float) -> None:
+    """Add to what a trained model is used with; see :class:`wsol.models.Model`.
+
+    Raises:
+        ModelError: not a file of :func:`save`.
+        OSError: it cannot be written.
+    """
+    description = describe(path)
+    _write(path, _tensors(path), description | {"use": description["use"] | values})
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+
+
+def _write(path: Path, state: dict[str, Tensor], description: dict[str, Any]) -> None:
     whole = to_bytes(state, metadata={KEY: json.dumps(description)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(whole)  # safetensors itself would let nobody else read it
@@ -134,8 +155,7 @@ def load(path: Path, asked: ModelOptions) -> Model:
     options = replace(options, **{name: getattr(asked, name) for name in changed})
     model = build(options, pretrained=False, num_classes=len(classes.names))
     classifier = adapt(method, model.classifier, model.name).eval()
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    state = _tensors(path)
     load_strictly(classifier, state, path)
     check_finite(state, str(path))
     known |= {"classifier": classifier, "classes": classes, "trained": True, "method": method.method}

@@ -11,6 +11,7 @@ from wsol.evaluation.result import Result, load_result
 from wsol.evaluation.run import evaluate
 from wsol.evaluation.sources import ModelMaps
 from wsol.inference.localizer import Localizer
+from wsol.inference.options import LocalizerOptions
 from wsol.methods import METHODS
 from wsol.methods.bridging import BridgingOptions
 from wsol.methods.saved import load_model
@@ -64,10 +65,11 @@ def demonstrate(folder: Path, *, progress: bool = True) -> tuple[list[Result], P
     """
     data = open_data("synthetic")
     options = EvaluationOptions()
+    plain = LocalizerOptions(preset="fast")  # as the papers compare methods
     results, localizers = [], {}
     for config in configs(folder):
         run = train(config, progress=progress)
-        localizer = Localizer(load_model(ModelOptions(backbone=str(run.folder))))
+        localizer = Localizer(load_model(ModelOptions(backbone=str(run.folder))), plain)
         classes = localizer.model.classes
         source = ModelMaps(localizer, match_labels(data.classes, len(data.classes), classes, options))
         output = folder / f"{config.method}-evaluation"

@@ -145,7 +145,7 @@ def _mine(
         kept: NDArray[np.uint8] = np.load(path, allow_pickle=False)
         return kept
     runtime = RuntimeOptions(device=config.trainer.accelerator)
-    localizer = Localizer(model, LocalizerOptions(map="cam"), runtime)
+    localizer = Localizer(model, LocalizerOptions(map="cam", preset="fast"), runtime)
     height, width = images.frame
     mined = np.zeros((len(images), -(-height * width // 8)), np.uint8)
     loader = DataLoader(_Frames(images), batch_size=BATCH, collate_fn=list)

@@ -11,9 +11,10 @@ from tqdm import tqdm
 from wsol.data.dataset import DataSet, open_data
 from wsol.data.holdout import hold_out
 from wsol.errors import DataError, UsageError, WsolError
+from wsol.inference.options import RuntimeOptions
 from wsol.methods import MethodOptions, adapt
 from wsol.methods import build as build_method
-from wsol.methods.saved import weights_file
+from wsol.methods.saved import WEIGHTS, add_use, describe, load_model, weights_file
 from wsol.models import Model, ModelOptions, build
 from wsol.training.config import TrainConfig
 from wsol.training.data import Erased, TrainingImages
@@ -21,6 +22,7 @@ from wsol.training.directory import CHECKPOINT, Parts, Run, finish, finished, pr
 from wsol.training.epochs import Epochs
 from wsol.training.fitting import algorithms_restored, fit, is_first, make_trainer
 from wsol.training.module import TrainingModule, trunk_of
+from wsol.training.validation import validate
 
 log = logging.getLogger("wsol")
 
@@ -56,8 +58,26 @@ def train(config: TrainConfig, *, progress: bool = True) -> Run:
     if config.method == "ae":
         from wsol.training.erasing import train_by_erasing
 
-        return train_by_erasing(config, parts, folder, progress=progress)
-    return train_one(config, parts, folder, progress=progress)
+        run = train_by_erasing(config, parts, folder, progress=progress)
+    else:
+        run = train_one(config, parts, folder, progress=progress)
+    if is_first():
+        _choose_balanced_ratio(config, parts, folder, progress=progress)
+    return run
+
+
+def _choose_balanced_ratio(config: TrainConfig, parts: Parts, folder: Path, *, progress: bool) -> None:
+    """Choose τ of the preset balanced on val, too: with that the model will be used."""
+    known = "balanced_ratio" in describe(folder / WEIGHTS)["use"]
+    if known or parts.val is None or parts.val.truth == "none":
+        return
+    if progress:
+        tqdm.write(f"Choosing the threshold of the preset balanced on {parts.val.name}.")
+    model = load_model(ModelOptions(backbone=str(folder)))
+    runtime = RuntimeOptions(device=config.trainer.accelerator, workers=config.trainer.workers)
+    found = validate(model, parts.data, parts.val, config.validation, runtime, preset="balanced", alone=True)
+    if found.ratio is not None:
+        add_use(folder / WEIGHTS, balanced_ratio=found.ratio)
 
 
 def train_one(

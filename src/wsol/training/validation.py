@@ -17,7 +17,7 @@ from wsol.evaluation.records import AnyRecords
 from wsol.evaluation.scoring import choose_ratios, scores_of
 from wsol.evaluation.sources import ModelMaps
 from wsol.inference.localizer import Localizer
-from wsol.inference.options import LocalizerOptions, RuntimeOptions
+from wsol.inference.options import LocalizerOptions, Preset, RuntimeOptions
 from wsol.inference.reading import read_batches
 from wsol.models import Model
 from wsol.training.config import Criterion, ValidationOptions
@@ -64,16 +64,32 @@ def criterion_of(options: ValidationOptions, split: Split) -> Criterion:
 
 
 def validate(
-    model: Model, data: DataSet, split: Split, options: ValidationOptions, runtime: RuntimeOptions
+    model: Model,
+    data: DataSet,
+    split: Split,
+    options: ValidationOptions,
+    runtime: RuntimeOptions,
+    *,
+    preset: Preset = "fast",
+    alone: bool = False,
 ) -> Validation:
     """Measure a model in training; in several processes each takes its share, and all get the whole.
 
     The model is copied, its batch norms folded: the one in training stays as it is.
+
+    Args:
+        model: as it is in training.
+        data: the data set.
+        split: to measure on.
+        options: map, threshold.
+        runtime: device, workers.
+        preset: of the maps.
+        alone: this process takes all, whatever others there are.
     """
-    rank, world = process()
+    rank, world = (0, 1) if alone else process()
     share = replace(split, examples=split.examples[rank::world], problems=split.problems if rank == 0 else ())
     copied = replace(model, classifier=copy.deepcopy(model.classifier).cpu().eval(), trained=True)
-    localizer = Localizer(copied, LocalizerOptions(map=options.map), runtime)
+    localizer = Localizer(copied, LocalizerOptions(map=options.map, preset=preset), runtime)
     if split.truth == "none":
         return _classify(localizer, data, share)
     standard, percentile = options.standard(split.truth)
@@ -88,7 +104,8 @@ def validate(
     )
     count = len(model.classes.names)
     labels = LabelMap("true", torch.eye(count, dtype=torch.bool), None, "same classes")
-    gathered = gather(_measure(ModelMaps(localizer, labels), data, share, protocol))
+    measured = _measure(ModelMaps(localizer, labels), data, share, protocol)
+    gathered = [measured] if alone else gather(measured)
     parts = [part for part, _ in gathered if part is not None]
     if not parts:
         raise DataError(next(line for _, lines in gathered for line in lines))
