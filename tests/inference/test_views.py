@@ -1,7 +1,9 @@
 """Maps of several views: scales, mirror, feature norm, refinement, and the presets made of them."""
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,8 @@ from tests.inference.conftest import MakeLocalizer
 from wsol import Localization, LocalizerOptions
 from wsol.errors import UsageError
 from wsol.inference.localizer import Localizer
-from wsol.inference.options import PRESETS, MapOptions
+from wsol.inference.options import PRESETS, MapOptions, Preset
+from wsol.inference.record import decode_map, encode_map
 from wsol.methods import METHODS
 from wsol.models import Model
 from wsol.options import add_options, options_of
@@ -140,3 +143,28 @@ def test_flip_is_a_switch_that_can_be_left_open(given: list[str], flip: bool | N
     add_options(parser, MapOptions)
     options: MapOptions = options_of(MapOptions, parser.parse_args([*given, "--scales", "[1,2]"]))
     assert (options.flip, options.scales) == (flip, (1.0, 2.0))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_result_comes_back_whole_and_says_how_it_was_made(
+    make: MakeLocalizer, images: torch.Tensor, preset: Preset
+) -> None:
+    (result, *_) = make(preset=preset)(images)
+    assert isinstance(result, Localization)
+    assert result.test_time == ("" if preset == "fast" else preset)
+    line = json.dumps(result.to_dict())
+    again = Localization.from_dict(json.loads(line))
+    assert again.test_time == result.test_time
+    for name, values in result.raw_maps.items():
+        np.testing.assert_array_equal(again.raw_maps[name], values)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("what", ["levels", "between levels", "infinite"])
+def test_large_maps_of_levels_are_kept_as_levels(what: str, compressed: bool) -> None:
+    values = (np.random.default_rng(0).integers(0, 256, (40, 50)) / 255).astype(np.float32)
+    if what != "levels":
+        values[3, 4] = 0.3 if what == "between levels" else np.inf
+    encoded = encode_map(values, compressed=compressed)
+    assert ("float32" in encoded) == (what != "levels")
+    np.testing.assert_array_equal(decode_map(encoded), values)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tests.report.conftest import Make, Open, localization, photo
 from wsol.inference.localization import Localization
+from wsol.inference.record import encode_map
 from wsol.maps import normalize, upsample
 from wsol.report.html import write_report
 
@@ -171,6 +172,14 @@ def test_bicubic_in_the_browser_equals_python(
     call = "(v) => Array.from(wsol.normalize(Float64Array.from(v)))"
     seen = np.array(maps_page.evaluate(call, expected.ravel().tolist())).reshape(size)
     np.testing.assert_allclose(seen, normalize(torch.from_numpy(expected)[None])[0].numpy(), atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (40, 50)])
+def test_maps_arrive_in_the_browser_as_they_are(maps_page: "Page", size: tuple[int, int]) -> None:
+    values = (np.random.default_rng(0).integers(0, 256, size) / 255).astype(np.float32)
+    encoded = encode_map(values, compressed=False)
+    seen = maps_page.evaluate("(map) => Array.from(wsol.decode(map).values)", encoded)
+    np.testing.assert_array_equal(np.array(seen, np.float32).reshape(size), values)
 
 
 @pytest.mark.parametrize("value", [0.1, float("nan"), float("inf")])

@@ -39,8 +39,9 @@ class Localization:
         scores: (N,), float64, in [0, 1]: ``probability`` × mean of the normalised map inside the box.
         components: (h, w), uint16, input frame: i + 1 on the pixels of box i, 0 elsewhere.
         raw_maps: the unnormalised low-resolution maps (h', w'), float32: ``map`` that the boxes come
-            from, ``norm`` (F, in [0, 1]) and ``similarity`` (S, in [-1, 1]).
+            from, and of one pass ``norm`` (F, in [0, 1]) and ``similarity`` (S, in [-1, 1]).
         map_kind: which map the boxes come from.
+        test_time: what it is more than that map of one pass: a preset's name, or its parts; "" for nothing.
         level: the threshold T: the 8-bit level above which the map is foreground.
         alternatives: the same for the next most probable classes, where they were asked for.
     """
@@ -56,6 +57,7 @@ class Localization:
     raw_maps: dict[str, NDArray[np.float32]] = field(repr=False)
     map_kind: MapKind
     level: int
+    test_time: str = ""
     alternatives: tuple["Localization", ...] = field(default=(), repr=False)
 
     @property

@@ -288,6 +288,7 @@ class Localizer:
                     raw_maps={name: array[i] for name, array in arrays.items()},
                     map_kind=self.map,
                     level=T[i],
+                    test_time=self.options.told(),
                 )
             )
         return results

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from wsol.inference.localization import Localization
 
 
+MANY = 1024
+"""Positions above which a map is worth a shorter form."""
+
+
 def to_dict(result: "Localization") -> dict[str, Any]:
     """See :meth:`wsol.Localization.to_dict`."""
     height, width = result.components.shape
@@ -25,11 +29,10 @@ def to_dict(result: "Localization") -> dict[str, Any]:
         "boxes": result.boxes.tolist(),
         "scores": result.scores.tolist(),
         "frame": [height, width],
-        "components": base64.b64encode(zlib.compress(result.components.astype("<u2").tobytes(), 1)).decode(
-            "ascii"
-        ),
+        "components": _text(zlib.compress(result.components.astype("<u2").tobytes(), 1)),
         "maps": {name: encode_map(values) for name, values in result.raw_maps.items()},
         "map_kind": result.map_kind,
+        "test_time": result.test_time,
         "level": result.level,
         "alternatives": [to_dict(other) for other in result.alternatives],
     }
@@ -51,18 +54,42 @@ def from_dict(values: dict[str, Any]) -> "Localization":
         components=components.astype(np.uint16).reshape(values["frame"]),
         raw_maps={name: decode_map(encoded) for name, encoded in values["maps"].items()},
         map_kind=values["map_kind"],
+        test_time=values.get("test_time", ""),
         level=values["level"],
         alternatives=tuple(from_dict(other) for other in values["alternatives"]),
     )
 
 
-def encode_map(values: NDArray[np.float32]) -> dict[str, Any]:
-    """A map as its shape and the base64 of its little-endian float32 values."""
-    data = base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode("ascii")
-    return {"shape": list(values.shape), "float32": data}
+def encode_map(values: NDArray[np.float32], *, compressed: bool = True) -> dict[str, Any]:
+    """A map as its shape and base64: of little-endian float32 values, or of the 8-bit levels it is made of.
+
+    Args:
+        values: (h', w'), float32; of a refined map, large and in steps of 1/255, the levels alone are kept.
+        compressed: by zlib, where they are levels.
+    """
+    shape = list(values.shape)
+    many = values.size > MANY and np.isfinite(values).all()
+    levels = np.rint(255 * values.clip(0, 1)).astype(np.uint8) if many else None
+    if levels is None or not np.array_equal(values, _from_levels(levels)):
+        return {"shape": shape, "float32": _text(np.ascontiguousarray(values, "<f4").tobytes())}
+    if compressed:
+        return {"shape": shape, "uint8_zlib": _text(zlib.compress(levels.tobytes()))}
+    return {"shape": shape, "uint8": _text(levels.tobytes())}
 
 
 def decode_map(encoded: dict[str, Any]) -> NDArray[np.float32]:
     """The map of :func:`encode_map`."""
-    values = np.frombuffer(base64.b64decode(encoded["float32"]), "<f4").astype(np.float32)
-    return values.reshape(encoded["shape"])
+    shape = encoded["shape"]
+    if "float32" in encoded:
+        return np.frombuffer(base64.b64decode(encoded["float32"]), "<f4").astype(np.float32).reshape(shape)
+    whole = "uint8" in encoded
+    data = base64.b64decode(encoded["uint8" if whole else "uint8_zlib"])
+    return _from_levels(np.frombuffer(data if whole else zlib.decompress(data), np.uint8).reshape(shape))
+
+
+def _from_levels(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return (levels / 255).astype(np.float32)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -54,8 +54,11 @@ const wsol = (() => {
 
   const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
-  /** A map as it is embedded: base64 of little-endian float32. */
-  const decode = ({ shape, float32 }) => ({ shape, values: new Float32Array(bytes(float32).buffer) });
+  /** A map as it is embedded: base64 of little-endian float32, or of 8-bit levels. */
+  const decode = ({ shape, float32, uint8 }) => ({
+    shape,
+    values: uint8 ? Float32Array.from(bytes(uint8), (level) => level / 255) : new Float32Array(bytes(float32).buffer),
+  });
 
   /** The map as Localization.map_at gives it. */
   function mapAt(encoded, size) {

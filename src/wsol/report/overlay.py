@@ -178,7 +178,7 @@ def _draw_map(axis: "Axes", result: "Localization", kind: str, grey: Image.Image
         axis.add_patch(Rectangle(corner, x1 - x0, y1 - y0, fill=False, color=PALETTE[0], linewidth=2))
     raw = result.raw_maps[kind]
     if kind == "map":
-        name = MAP_NAMES[result.map_kind]
+        name = MAP_NAMES[result.map_kind] + (f" + {result.test_time}" if result.test_time else "")
         _title(axis, f"{name}, the map that makes the boxes\nwhite line: level {result.level} of 255")
     elif kind == "norm":
         _title(axis, "Feature norm F\nhow strongly the network reacts")

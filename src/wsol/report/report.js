@@ -166,7 +166,8 @@
     const end = item.boxes.length
       ? `${item.boxes.length > 1 ? "each" : "the"} box is the extent of one connected region of it.`
       : "here no region of it was kept.";
-    return `${MAKING[item.map_kind]} Pixels above level ${item.level}/255 (white outline) make the mask; ${end}`;
+    const more = item.test_time ? ` That of one plain pass; this one is made with more (${item.test_time}).` : "";
+    return `${MAKING[item.map_kind]}${more} Pixels above level ${item.level}/255 (white outline) make the mask; ${end}`;
   }
 
   function paint(canvas, map) {
@@ -190,7 +191,7 @@
     const canvas = make("canvas", { width: W, height: H });
     canvas.dataset.kind = kind;
     canvas.setAttribute("role", "img");
-    const title = kind === "map" ? `${mapNames[item.map_kind]}, the map behind the box` : mapNames[kind];
+    const title = kind === "map" ? `${mapNames[item.map_kind]}${item.test_time && ` + ${item.test_time}`}, the map behind the box` : mapNames[kind];
     canvas.setAttribute("aria-label", title);
     paint(canvas, map);
     const level = kind === "map" ? wsol.levelPath(map, item.frame, item.level) : "";
