@@ -71,18 +71,21 @@ TAP_SEARCH = (
     Training("cam-long", (), (0,), lengthened=2),
     Training("bridging-long", bridging(*WEIGHTS), (0,), lengthened=2),
 )
-SEARCH = (*BRIDGING_SEARCH.values(), *TAP_SEARCH)
+RATE_SEARCH = (
+    Training("cam-rate-0.002", ("--training.learning-rate=0.002",), (0,), measured="presets"),
+    Training("cam-trunk-0.1", ("--training.trunk-gradient=0.1",), (0,), measured="presets"),
+    Training("cam-trunk-0", ("--training.trunk-gradient=0",), (0,), measured="presets"),
+)
+SEARCH = (*RATE_SEARCH, *BRIDGING_SEARCH.values(), *TAP_SEARCH)
 """Tried with one seed and looked at on val alone."""
 
 OTHERS = tuple(
     Training(name, (f"--method={name}",)) for name in ("has", "cutmix", "adl", "acol", "spg", "ae")
 )
 
-STAGES = (CORE, SEARCH, OTHERS)
-
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    for stage in STAGES:
+    for stage in (RATE_SEARCH, CORE, SEARCH[len(RATE_SEARCH) :], OTHERS):
         for seed in SEEDS:
             yield from ((training, seed) for training in stage if seed in training.seeds)
