@@ -124,7 +124,7 @@ def _similarity(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
     axes.set_xlabel("cosine similarity S, mean of an image")
     axes.set_ylabel("images")
     axes.set_yticklabels([])
-    axes.legend(fontsize=8)
+    _legend(axes)
     axes.set_title("Alignment of features and class weight")
 
 
@@ -135,7 +135,7 @@ def _areas(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
     axes.set_xlabel("share of the map where it is active")
     axes.set_ylabel("channels")
     axes.set_yticklabels([])
-    axes.legend(fontsize=8)
+    _legend(axes)
     axes.set_title("Activated area of channels")
 
 
@@ -151,7 +151,7 @@ def _area_and_weight(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
         axes.plot(places, mean, "o-", markersize=4, color=colour, label=label)
     axes.set_xlabel("channels by activated area, small to large")
     axes.set_ylabel("weight / standard deviation")
-    axes.legend(fontsize=8)
+    _legend(axes)
     axes.set_title("Weight of a class by area")
 
 
@@ -188,8 +188,13 @@ def _standards(axes: Axes, records: Path) -> None:
     axes.set_xlabel("best τ of an image / mean of all")
     axes.set_ylabel("images")
     axes.set_yticklabels([])
-    axes.legend(fontsize=8)
+    _legend(axes)
     axes.set_title("How far the best thresholds differ")
+
+
+def _legend(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8)
 
 
 def _outline(
@@ -214,7 +219,10 @@ def main() -> None:
         drawn = {"weights": weights(asked.work, sets)}
         for data in sets:
             drawn[f"differences-{data}"] = differences(asked.work / "records" / data)
-            drawn[f"diagnostics-{data}"] = diagnostics(asked.work, data)
+            if file_of(asked.work, data, "cam-seed0").is_file():
+                drawn[f"diagnostics-{data}"] = diagnostics(asked.work, data)
+            else:
+                print(f"{data} is not diagnosed: python -m benchmarks.study.diagnose")
         for name, figure in drawn.items():
             with atomic_write(asked.output / f"{name}.png") as temporary:
                 figure.savefig(temporary, format="png", dpi=110)

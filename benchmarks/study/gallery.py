@@ -47,7 +47,9 @@ def gallery(run: Path, data_folder: Path, records: Path, shown: int = 4) -> Figu
     localizers = {maps: wsol.load(str(run), **MAPS[maps]) for maps in SHOWN}
     figure = Figure(figsize=(2 * shown * 2, 2.2 * 3), layout="constrained")
     panels = figure.subplots(3, 2 * shown)
-    for axes, (group, place) in zip(panels.reshape(-1, 2), chosen, strict=True):
+    for axis in panels.flat:
+        axis.set_axis_off()
+    for axes, (group, place) in zip(panels.reshape(-1, 2), chosen, strict=False):  # of few images, fewer
         example = examples[place]
         with Image.open(data.images / example.id) as photo:
             picture = np.asarray(photo.convert("RGB").resize((FRAME, FRAME)))
@@ -71,7 +73,6 @@ def _show(
         axis.add_patch(Rectangle((x0, y0), x1 - x0 + 1, y1 - y0 + 1, fill=False, ec="white", lw=2))
     x0, y0, x1, y1 = box
     axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec=PALETTE[0], lw=2))
-    axis.set_axis_off()
 
 
 def main() -> None:
