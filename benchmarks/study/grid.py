@@ -72,9 +72,10 @@ TAP_SEARCH = (
     Training("bridging-long", bridging(*WEIGHTS), (0,), lengthened=2),
 )
 RATE_SEARCH = (
-    Training("cam-rate-0.002", ("--training.learning-rate=0.002",), (0,), measured="presets"),
-    Training("cam-trunk-0.1", ("--training.trunk-gradient=0.1",), (0,), measured="presets"),
-    Training("cam-trunk-0", ("--training.trunk-gradient=0",), (0,), measured="presets"),
+    Training("cam-rate-0.03", ("--training.learning-rate=0.03",), (0,)),
+    Training("bridging-rate-0.03", (*bridging(*WEIGHTS), "--training.learning-rate=0.03"), (0,)),
+    Training("cam-rate-0.002", ("--training.learning-rate=0.002",), (0,)),
+    Training("cam-trunk-0.1", ("--training.trunk-gradient=0.1",), (0,)),
 )
 SEARCH = (*RATE_SEARCH, *BRIDGING_SEARCH.values(), *TAP_SEARCH)
 """Tried with one seed and looked at on val alone."""
