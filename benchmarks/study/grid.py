@@ -46,8 +46,8 @@ WEIGHTS = (2.0, 0.3, 2.0)
 CORE = (
     Training("cam", measured="parts"),
     Training("bridging", bridging(*WEIGHTS), measured="presets"),
-    Training("tap", TAP, measured="presets"),
-    Training("bridging-tap", (*bridging(*WEIGHTS), *TAP), measured="presets"),
+    Training("tap", TAP),
+    Training("bridging-tap", (*bridging(*WEIGHTS), *TAP)),
     Training("bridging-without-similarity", bridging(0, 0.3, 2)),
     Training("bridging-without-norm", bridging(2, 0, 2)),
     Training("bridging-without-drop", bridging(2, 0.3, 0)),

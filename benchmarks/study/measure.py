@@ -33,7 +33,6 @@ MAPS: dict[str, dict[str, Any]] = {
     "similarity": PLAIN | {"map": "similarity"},
     "balanced": PLAIN | {"preset": "balanced"},
     "best": PLAIN | {"preset": "best"},
-    "best-nwc": {"map": "nwc", "preset": "best"},
 }
 """Options of :func:`wsol.load` of the maps that a run is measured with."""
 

@@ -57,12 +57,8 @@ FREE = (
 TOGETHER = (
     Row("CAM (baseline)", "cam"),
     Row("CAM, best", "cam", "best"),
-    Row("CAM, best of NWC", "cam", "best-nwc"),
-    Row("TAP, best", "tap", "best"),
     Row("Bridging the Gap, best", "bridging", "best"),
-    Row("Bridging the Gap, best of NWC", "bridging", "best-nwc"),
     Row("Bridging the Gap, balanced", "bridging", "balanced"),
-    Row("Bridging + TAP, best", "bridging-tap", "best"),
 )
 
 LIMITED = (*TOGETHER[:2], Row("Bridging the Gap, best", "bridging", "best"))
