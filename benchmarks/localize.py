@@ -8,6 +8,7 @@ reported, and ratios matter more than times: machines are shared.
 
 import argparse
 import copy
+import functools
 import os
 import platform
 import statistics
@@ -25,6 +26,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import wsol
+from wsol.data.samples import sample_photographs
+from wsol.inference.options import PRESETS
 
 BATCH = 32
 
@@ -54,6 +57,7 @@ def main() -> None:
     )
     print(f"EfficientNet-Lite0, 224 pixels, stride 32, batch {BATCH}, CPU; medians\n")
     in_memory(options.repeats)
+    presets(max(1, options.repeats // 5))
     if options.photos:
         from_files(options.photos, options.rounds, options.workers)
 
@@ -108,6 +112,21 @@ def in_memory(repeats: int) -> None:
     _print_table("in memory", medians, BATCH, reference="(a) bare forward")
 
 
+def presets(repeats: int) -> None:
+    """What each preset costs, on photographs: GrabCut's time depends on what it sees."""
+    photos = [
+        Image.open(path).convert("RGB").resize((224, 224)) for path in sample_photographs()
+    ]  # decoded before
+    images = torch.stack([torch.from_numpy(np.array(photo)).permute(2, 0, 1) for photo in photos])
+    images = images.repeat(BATCH // len(photos), 1, 1, 1)
+    localizers = {preset: wsol.load("efficientnet_lite0", device="cpu", preset=preset) for preset in PRESETS}
+    contestants: dict[str, Callable[[], object]] = {
+        f"--preset {preset}": functools.partial(localizer, images) for preset, localizer in localizers.items()
+    }
+    medians = _medians(contestants, repeats)
+    _print_table("presets, in memory", medians, len(images), reference="--preset fast")
+
+
 def from_files(photos: int, rounds: int, workers: int) -> None:
     """(c) ``wsol localize`` with COCO written, against (d) a plain loop, each as a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +136,8 @@ def from_files(photos: int, rounds: int, workers: int) -> None:
 
         def localize() -> None:
             command = [sys.executable, "-m", "wsol", "localize", str(source), "--output", str(output)]
-            subprocess.run([*command, "--overwrite", "--format", "coco", *common], check=True)
+            plainly = ["--preset", "fast", "--overwrite", "--format", "coco"]
+            subprocess.run([*command, *plainly, *common], check=True)
 
         def plain() -> None:
             subprocess.run(
