@@ -11,7 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Golden
-from wsol.maps import class_activation_map, decompose, ivr_normalize, normalize, upsample
+from wsol.maps import average, class_activation_map, decompose, ivr_normalize, normalize, upsample
+
+
+def test_average_by_hand() -> None:
+    one = torch.tensor([[[0.0, 4.0]], [[1.0, 2.0]]])
+    other = torch.tensor([[[3.0, 1.0]], [[5.0, 9.0]]])
+    assert average([one, other]).tolist() == [[[0.5, 0.5]], [[0.0, 1.0]]]
+    with pytest.raises(ValueError, match="no maps"):
+        average([])
+
+
+def test_average_with_a_view_that_is_not_finite_is_empty() -> None:
+    one = torch.tensor([[[0.0, 4.0]], [[1.0, 2.0]]])
+    damaged = one.clone()
+    damaged[0, 0, 0] = torch.nan
+    assert average([one, damaged]).tolist() == [[[0.0, 0.0]], [[0.0, 1.0]]]
 
 
 def test_cam_and_nwc_are_the_published_ones(golden: Golden) -> None:

@@ -24,6 +24,7 @@ from wsol.data.dataset import DataSet, Example, open_data
 from wsol.data.masks import read_mask
 from wsol.evaluation.protocol import FRAME
 from wsol.evaluation.records import BoxRecords, load_records
+from wsol.export.files import atomic_write
 from wsol.inference.localizer import Localizer, Seen
 from wsol.inference.reading import read_batches
 from wsol.maps import normalize, upsample
@@ -66,6 +67,8 @@ def _batches(data: DataSet, localizer: Localizer) -> Iterator[tuple[list[Example
     paths = [data.images / example.id for example in examples]
     size = localizer.model.input_size
     for batch in read_batches(paths, size, batch_size=BATCH, workers=0, draft=False, upright=data.upright):
+        if batch.errors:
+            raise RuntimeError(f"unreadable: {batch.errors[0][1]}")
         mine = [examples[index] for index in batch.indices]
         masks = np.stack([read_mask(data, example)[0] for example in mine]).astype(bool)
         yield mine, localizer.see(batch.images), torch.from_numpy(masks)
@@ -80,7 +83,7 @@ def diagnose(run: Path, data: DataSet, ratios: tuple[float, float]) -> Diagnosis
         data: with masks.
         ratios: τ of CAM and of its map with NWC.
     """
-    localizer = wsol.load(str(run), preset="fast", map="cam", batch_size=BATCH)
+    localizer = wsol.load(str(run), preset="fast", map="cam", batch_size=BATCH, device="cpu")
     classifier = localizer.model.classifier
     weight = classifier.linear.weight.detach().float()
     found: dict[str, list[Tensor]] = {name: [] for name in Diagnosis.__annotations__ if name != "weight"}
@@ -137,14 +140,21 @@ def best_shares(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The best τ of each image as a share of the maximum and of a percentile: one τ for all costs its spread.
 
-    Where several levels are as good, within 0.01 of the best IoU, it is their mean.
+    The best level is the middle of those next to it whose IoU is within 0.01. Images of which no level meets
+    the object are left out.
 
     Returns:
-        two arrays (N,).
+        two arrays, of the images.
     """
-    best = records.largest >= records.largest.max(axis=1, keepdims=True) - 0.01
-    level = (best * np.arange(256)).sum(axis=1) / best.sum(axis=1)
-    count = records.histograms.cumsum(axis=1) / records.histograms.sum(axis=1, keepdims=True)
+    met = records.largest.max(axis=1) > 0
+    overlaps, histograms = records.largest[met], records.histograms[met]
+    best = overlaps.argmax(axis=1)
+    worse = overlaps < overlaps.max(axis=1, keepdims=True) - 0.01
+    levels = np.arange(256)
+    low = np.where(worse & (levels < best[:, None]), levels, -1).max(axis=1) + 1
+    high = np.where(worse & (levels > best[:, None]), levels, 256).min(axis=1) - 1
+    level = (low + high) / 2
+    count = histograms.cumsum(axis=1, dtype=np.int64) / histograms.sum(axis=1, keepdims=True, dtype=np.int64)
     reference = np.argmax(count >= percentile / 100, axis=1)
     return level / 255, level / np.maximum(reference, 1)
 
@@ -228,9 +238,10 @@ def main() -> None:
                 )
                 if path.is_file() or not records_file(records, "nwc", "test", "masks").is_file():
                     continue
-                path.parent.mkdir(parents=True, exist_ok=True)
                 ratios = (ratio_of(records, "cam"), ratio_of(records, "nwc"))
-                np.savez(path, **vars(diagnose(asked.work / folder.name / run, data, ratios)))
+                found = diagnose(asked.work / folder.name / run, data, ratios)
+                with atomic_write(path) as temporary, temporary.open("wb") as file:
+                    np.savez(file, **vars(found))
         print(summary(asked.work, folder.name), "\n")
 
 

@@ -16,7 +16,7 @@ from benchmarks.study.diagnose import Diagnosis, best_shares, file_of, load
 from benchmarks.study.grid import BRIDGING_SEARCH, SEEDS, WEIGHTS
 from benchmarks.study.measure import records_file
 from benchmarks.study.report import FREE, ROWS, TOGETHER
-from benchmarks.study.tables import GOALS, Row, cells, has_records, measures, runs_of
+from benchmarks.study.tables import GOALS, Row, cells, has_records, measures, paired
 from wsol.evaluation.records import load_records
 from wsol.export.files import atomic_write
 from wsol.report.curves import INK, QUIET, plot_style
@@ -27,13 +27,12 @@ CURVES = ("BoxAccV2", "PxAP")
 
 
 def differences(records: Path) -> Figure:
-    """What each row gains over the baseline on test, with intervals, in points; one panel a number."""
+    """What each row gains over the baseline on test, with intervals, in points; open dots are of one seed."""
     base, chosen = ROWS[0], [*ROWS[1:], *FREE[-2:], *TOGETHER[2:]]
     found = {}
     for row in chosen:
-        runs = runs_of(records, row, SEEDS)
+        runs, shared = paired(records, row, base, SEEDS)
         if runs:
-            shared = [run.parent / f"{base.training}-seed{run.name[-1]}" for run in runs]
             found[row.title.replace("**", "").split(":")[0]] = cells(runs, row, base, shared, split="test")
     figure = Figure(figsize=(11, 1.2 + 0.27 * len(found)), layout="constrained")
     panels = figure.subplots(1, len(GOALS), sharey=True)
@@ -41,10 +40,13 @@ def differences(records: Path) -> Figure:
     for axes, name in zip(panels, GOALS, strict=True):
         axes.axvline(0, color=INK, linewidth=1)
         for place, numbers in zip(places, found.values(), strict=True):
-            mean, low, high = numbers[name].difference or (0.0, 0.0, 0.0)
+            difference = numbers[name].difference
+            assert difference is not None  # the baseline has the same seeds
+            mean, low, high = difference
             colour = PALETTE[3] if low > 0 else PALETTE[0] if high < 0 else QUIET
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
-            axes.plot(mean, place, "o", color=colour, markersize=5)
+            filled = colour if len(numbers[name].values) > 1 else "white"  # one seed says little
+            axes.plot(mean, place, "o", color=colour, markerfacecolor=filled, markersize=5)
         axes.set_title(name)
         axes.set_xlabel("points over plain CAM")
     panels[0].set_yticks(places, list(found))

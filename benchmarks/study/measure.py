@@ -20,6 +20,7 @@ from wsol.evaluation.sources import Scored
 from wsol.inference.localizer import Localizer
 from wsol.inference.reading import read_batches
 from wsol.maps import upsample
+from wsol.methods.saved import weights_file
 
 BATCH = 16
 SPLITS = ("val", "test")
@@ -96,7 +97,11 @@ def measure_run(model: str, data_folder: Path, folder: Path, wanted: dict[str, d
         folder: for the records.
         wanted: options of :func:`wsol.load` for each map.
     """
-    todo = {name: options for name, options in wanted.items() if not is_measured(folder, (name,))}
+    weights = weights_file(model)
+    since = weights.stat().st_mtime if weights else 0
+    todo = {
+        name: options for name, options in wanted.items() if not is_measured(folder, (name,), since=since)
+    }
     by_stride: dict[int | None, dict[str, Localizer]] = {}
     for name, options in todo.items():
         localizer = wsol.load(model, batch_size=BATCH, **options)
@@ -154,9 +159,16 @@ def _keep(held: "_Held", truths: dict[str, DataSet], split: str, folder: Path, n
         records.save(records_file(folder, name, split, truth))
 
 
-def is_measured(folder: Path, names: Iterable[str]) -> bool:
-    """Whether the records of these maps are complete."""
-    return all(records_file(folder, name, SPLITS[-1], "masks").is_file() for name in names)  # written last
+def is_measured(folder: Path, names: Iterable[str], *, since: float = 0) -> bool:
+    """Whether the records of these maps are complete.
+
+    Args:
+        folder: of the records.
+        names: of the maps.
+        since: when the weights were written; older records are of others.
+    """
+    files = [records_file(folder, name, SPLITS[-1], "masks") for name in names]  # written last
+    return all(file.is_file() and file.stat().st_mtime >= since for file in files)
 
 
 @torch.inference_mode()
@@ -182,7 +194,9 @@ def _look(data: DataSet, split: str, localizers: dict[str, Localizer]) -> dict[s
             if passes not in seen:
                 seen[passes] = localizer.see(batch.images)
             chosen, ranks = labels.choose(seen[passes].logits, true)
+            ranks = None if ranks is None else ranks.cpu()
             maps = localizer.score_maps(seen[passes], chosen)
+            maps = maps.cpu()
             for place, index in enumerate(batch.indices):
                 id = examples[index].id
                 held[name].maps[id] = maps[place : place + 1].clone()

@@ -64,6 +64,17 @@ def runs_of(records: Path, row: Row, seeds: Sequence[int]) -> list[Path]:
     return [records / name for name in names if has_records(records / name, row)]
 
 
+def paired(records: Path, row: Row, baseline: Row, seeds: Sequence[int]) -> tuple[list[Path], list[Path]]:
+    """Folders of the records of a row, and those of the baseline, of the seeds that both have."""
+    pairs = [
+        (mine, theirs)
+        for seed in seeds
+        for mine in runs_of(records, row, (seed,))
+        for theirs in runs_of(records, baseline, (seed,))
+    ]
+    return [mine for mine, _ in pairs], [theirs for _, theirs in pairs]
+
+
 def measures(folder: Path, row: Row, *, split: str, policy: str = "transferred") -> dict[str, Measure]:
     """Every number of one run as a function of a split's images; τ is chosen on val, or is the oracle's."""
     standard = "max" if row.percentile == 100 else "percentile"
@@ -157,14 +168,11 @@ def table(work: Path, data: str, rows: Sequence[Row], *, split: str, seeds: Sequ
     header = [f"{data}, {split}", "seeds", *NUMBERS, f"oracle: {', '.join(ORACLE)}"]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for row in rows:
-        runs = runs_of(records, row, seeds)
+        runs, shared = paired(records, row, baseline, seeds)
+        if not seeds:
+            runs, shared = runs_of(records, row, ()), runs_of(records, baseline, ())
         if not runs:
             continue
-        shared = [
-            run
-            for run in runs_of(records, baseline, seeds)
-            if seeds == () or run.name[-1] in {r.name[-1] for r in runs}
-        ]
         found = cells(runs, row, None if row is baseline else baseline, shared, split=split)
         shown = [_shown(found[name]) if name in found else "" for name in NUMBERS]
         oracle = [measures(run, row, split=split, policy="oracle") for run in runs]

@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.study.grid import EPOCHS, SEEDS, Level, Training, planned
 from benchmarks.study.measure import LEVELS, is_measured
+from wsol.methods.saved import WEIGHTS
+from wsol.training.directory import finished
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # a training on each core is faster than one on all
@@ -31,8 +34,13 @@ def level(training: Training, seed: int) -> Level:
 
 
 def is_trained(run: Path) -> bool:
-    """Whether its weights are there; they are written when the training ends."""
-    return (run / "best.safetensors").is_file()
+    """Whether it has ended."""
+    return finished(run) is not None
+
+
+def is_done(run: Path, records: Path, maps: Iterable[str]) -> bool:
+    """Whether it is trained, and measured since."""
+    return is_trained(run) and is_measured(records, maps, since=(run / WEIGHTS).stat().st_mtime)
 
 
 def command(run: Path, data: Path, training: Training, seed: int) -> list[str]:
@@ -63,9 +71,10 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
         (data, training, seed)
         for training, seed in planned()
         for data in sets
-        if not is_trained(folder(work, data.name, training.name, seed))
-        or not is_measured(
-            work / "records" / data.name / f"{training.name}-seed{seed}", LEVELS[level(training, seed)]
+        if not is_done(
+            folder(work, data.name, training.name, seed),
+            work / "records" / data.name / f"{training.name}-seed{seed}",
+            LEVELS[level(training, seed)],
         )
     ]
 

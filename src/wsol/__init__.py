@@ -49,7 +49,7 @@ def load(name_or_checkpoint: str | Path = "efficientnet_lite0", **options: Any) 
             one.
         **options: every field of :class:`wsol.models.ModelOptions` (``checkpoint``, ``classes``,
             ``pooling``, ``stride``, …), :class:`wsol.inference.options.LocalizerOptions` (``map``,
-            ``threshold``, ``ratio``, ``boxes``, ``top_k``, …) and
+            ``preset``, ``threshold``, ``ratio``, ``boxes``, ``top_k``, …) and
             :class:`wsol.inference.options.RuntimeOptions` (``device``, ``precision``, ``batch_size``,
             ``workers``).
 

@@ -127,6 +127,8 @@ def normalize(maps: Tensor) -> Tensor:
 def average(maps: Sequence[Tensor]) -> Tensor:
     """The mean of several views of one picture, each min–maxed, on the grid of the finest.
 
+    Where a view holds a value that is not finite, all is 0, as in :func:`normalize`.
+
     Args:
         maps: (B, h, w) each, of sizes that may differ, unnormalised.
 
@@ -139,7 +141,10 @@ def average(maps: Sequence[Tensor]) -> Tensor:
     if not maps:
         raise ValueError("the average of no maps")
     finest = max(((each.shape[1], each.shape[2]) for each in maps), key=math.prod)
-    return torch.stack([normalize(upsample(each, finest)) for each in maps]).mean(dim=0)
+    views = torch.stack([upsample(each, finest) for each in maps])  # (V, B, h, w)
+    whole = views.isfinite().flatten(2).all(dim=2).all(dim=0)  # (B,)
+    mean = torch.stack([normalize(view) for view in views]).mean(dim=0)
+    return torch.where(whole[:, None, None], mean, 0)
 
 
 def ivr_normalize(maps: Tensor, percentile: float = 90.0) -> Tensor:

@@ -1,6 +1,5 @@
 """Refinement: a coarse score map takes the outline of what stands out by colour in its photograph."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsol.cores import usable_cores
 from wsol.maps import normalize
 
 RefineKind = Literal["none", "grabcut"]
@@ -59,7 +59,7 @@ def grab_cut(
     def cut(index: int) -> NDArray[np.float64]:
         return _cut(coarse[index], pixels[index], background, foreground)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works without the interpreter's lock
+    with ThreadPoolExecutor(usable_cores()) as pool:  # OpenCV works without the interpreter's lock
         cuts = list(pool.map(cut, range(len(maps))))
     mixed = share * np.stack(cuts) + (1 - share) * coarse if cuts else coarse
     refined = normalize(torch.from_numpy(mixed)) if len(mixed) else torch.from_numpy(mixed)

@@ -122,6 +122,26 @@ def test_options_out_of_range_are_told(options: dict[str, object], words: str) -
         LocalizerOptions(**options)  # type: ignore[arg-type]
 
 
+def test_a_larger_picture_goes_through_in_parts_of_as_many_pixels(
+    make: MakeLocalizer, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localizer = make(scales=(1.0, 2.0), flip=True)
+    seen: list[tuple[int, ...]] = []
+    forward = Localizer.forward
+
+    def counted(self: Localizer, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append((len(images), images.shape[-1]))
+        return forward(self, images)
+
+    monkeypatch.setattr(Localizer, "forward", counted)
+    many = torch.cat([images, images, images])[:8]
+    found = localizer.see(many)
+    assert seen == [*2 * [(8, 96)], *8 * [(2, 192)]]
+    alone = localizer.see(images[:1])
+    for (whole, mirrored), (one, _) in zip(found.views, alone.views, strict=True):
+        torch.testing.assert_close(whole[:1], one, msg=f"mirrored: {mirrored}")
+
+
 def test_methods_without_a_feature_norm_take_presets_without_it(model: Model) -> None:
     for preset in PRESETS:
         localizer = Localizer(replace(model, method="acol"), LocalizerOptions(preset=preset))

@@ -57,6 +57,12 @@ def test_two_processes(config: TrainConfig, squares: Path, tmp_path: Path) -> No
         name.removeprefix("val "): value for name, value in run.rows[-1].items() if name.startswith("val ")
     }
     assert last == alone.scores
+    best = load_model(ModelOptions(backbone=str(run.folder)))
+    balanced = validate(
+        best, data, data.split("val"), config.validation, RuntimeOptions(device="cpu", workers=0),
+        preset="balanced",
+    )  # fmt: skip
+    assert run.balanced_ratio == balanced.ratio == best.use["balanced_ratio"]
 
 
 def test_steps_are_those_of_one_process_with_the_whole_batch(

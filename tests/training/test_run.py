@@ -13,17 +13,18 @@ from safetensors.torch import load_file
 
 import wsol
 from wsol.cli import main
-from wsol.errors import DataError, UsageError, WsolError
+from wsol.errors import DataError, ModelError, UsageError, WsolError
 from wsol.evaluation.result import load_result
 from wsol.methods import METHODS
 from wsol.methods.bridging import BridgingOptions
 from wsol.methods.saved import describe
+from wsol.models import Classifier
 from wsol.training import epochs as epochs_module
 from wsol.training.config import TrainConfig, TrainerOptions, TrainingOptions, ValidationOptions
 from wsol.training.data import Images
 from wsol.training.epochs import Epochs
 from wsol.training.module import TrainingModule
-from wsol.training.recipes import read_config
+from wsol.training.recipes import read_config, write_config
 from wsol.training.run import train
 
 
@@ -201,9 +202,50 @@ def test_the_threshold_of_balanced_is_the_best_on_val(
     assert main(["evaluate", str(run.folder), "--data", str(squares), *asked, "--output", str(output)]) == 0
     (best,) = load_result(output).score("MaxBoxAcc").ratios
     assert wsol.load(str(run.folder), device="cpu").options.ratio == best
+    assert run.balanced_ratio == best
     weights = (run.folder / "best.safetensors").read_bytes()
-    assert train(config, progress=False).trained == 0
+    again = train(config, progress=False)
+    assert again.trained == 0 and again.balanced_ratio == best
     assert (run.folder / "best.safetensors").read_bytes() == weights
+
+
+def test_the_thresholds_told_are_those_that_are_used(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_config(config, tmp_path / "config.yaml")
+    assert main(["train", "--config", str(tmp_path / "config.yaml")]) == 0
+    told = capsys.readouterr().out
+    for preset in ("balanced", "fast"):
+        ratio = wsol.load(str(config.output), device="cpu", preset=preset).options.ratio
+        assert f"{ratio:.3f} (--preset {preset})" in told
+
+
+def test_a_run_of_an_older_version_stays_as_it_is(config: TrainConfig) -> None:
+    run = train(config, progress=False)
+    known = json.loads((run.folder / "run.json").read_text())
+    del known["balanced_ratio"]
+    (run.folder / "run.json").write_text(json.dumps(known))
+    weights = (run.folder / "best.safetensors").read_bytes()
+    assert train(config, progress=False).balanced_ratio is None
+    assert (run.folder / "best.safetensors").read_bytes() == weights
+
+
+def test_a_network_of_one_size_has_no_threshold_of_balanced(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    forward = Classifier.forward
+
+    def of_one_size(self: Classifier, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        assert images.shape[-1] == 64
+        return forward(self, images)
+
+    monkeypatch.setattr(Classifier, "forward", of_one_size)
+    run = train(config, progress=False)
+    assert run.ratio is not None and run.balanced_ratio is None
+    assert "cannot take pictures of 128 × 128 pixels" in caplog.text
+    with pytest.raises(ModelError, match="choose --preset fast"):
+        wsol.load(str(run.folder), device="cpu")
+    assert wsol.load(str(run.folder), device="cpu", preset="fast").options.ratio == run.ratio
 
 
 def test_files_of_others_in_a_run_directory_stay(config: TrainConfig) -> None:

@@ -177,7 +177,7 @@ def _default_output(options: Namespace, data: "DataSet", chosen: "EvaluationOpti
     made_by = options.maps or options.records
     parts = [
         chosen.name or (Path(made_by).name if made_by else options.model or options.backbone),
-        options.map if options.map not in (None, "cam") else "",
+        options.map or "",
         re.sub(r"[ ,]+", "_", options_of(MapOptions, options).told()),
         "" if options.records else data.name,
         Path(options.metadata).name if options.metadata and not options.records else "",

@@ -59,6 +59,8 @@ def _tell(done: "Run") -> None:
     )
     print("" if done.trained else "This training was finished before; --overwrite begins anew.")
     print(f"{used} used{chosen}.")
-    if done.ratio is not None:
-        print(f"The threshold τ = {done.ratio:.3f} was chosen on val, and is used by wsol localize.")
+    ratios = {"balanced": done.balanced_ratio, "fast": done.ratio}
+    told = [f"{ratio:.3f} (--preset {preset})" for preset, ratio in ratios.items() if ratio is not None]
+    if told:
+        print(f"The threshold τ was chosen on val, and is used by wsol localize: {', '.join(told)}.")
     print(f"\n{done.folder}\n\n    wsol localize PHOTOS --model {done.folder} --output found")

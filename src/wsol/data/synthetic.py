@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from wsol.cores import usable_cores
 from wsol.data.dataset import Example
 from wsol.data.scenes import CLASSES, Picture, draw
 from wsol.data.writers import Content, extent, write_official
@@ -82,7 +83,7 @@ def synthetic(
 def _draw(folder: Path, seed: int, counts: Mapping[str, int], progress: bool) -> None:
     with _appearing(folder) as fresh:
         work = [(split, index) for split, count in counts.items() for index in range(count)]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             drawn = pool.map(lambda each: _write(fresh, seed, *each), work)
             shown = tqdm(drawn, "Drawing", len(work), unit="picture", disable=None if progress else True)
             examples = dict(zip(work, shown, strict=True))

@@ -1,6 +1,5 @@
 """A split measured: maps against truth, once; or what an earlier evaluation kept of it."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from wsol.cores import usable_cores
 from wsol.data.dataset import DataSet, Example, Split
 from wsol.data.masks import read_mask
 from wsol.data.records import box_fault
@@ -107,7 +107,7 @@ def measure(
     """
     if isinstance(source, KeptMaps):
         return source.measure(split, protocol)
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = usable_cores()
     notes = [f"{split.name}: {problem}" for problem in split.problems if problem.id is None]
     wrong: dict[str, list[str]] = {}
     for problem in split.problems:

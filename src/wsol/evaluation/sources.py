@@ -68,7 +68,7 @@ class MapSource(Protocol):
 
 
 class ModelMaps:
-    """Maps of a model, from one forward pass over each picture, decoded in full and never cropped."""
+    """Maps of a model, of pictures decoded in full and never cropped."""
 
     def __init__(self, localizer: Localizer, labels: LabelMap) -> None:
         self.localizer = localizer

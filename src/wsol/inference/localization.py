@@ -38,8 +38,9 @@ class Localization:
             nothing was found.
         scores: (N,), float64, in [0, 1]: ``probability`` × mean of the normalised map inside the box.
         components: (h, w), uint16, input frame: i + 1 on the pixels of box i, 0 elsewhere.
-        raw_maps: the unnormalised low-resolution maps (h', w'), float32: ``map`` that the boxes come
-            from, and of one pass ``norm`` (F, in [0, 1]) and ``similarity`` (S, in [-1, 1]).
+        raw_maps: maps (h', w') as they were made, float32: ``map`` that the boxes come from (of one pass
+            unnormalised; of several their average in [0, 1]; a refined one in the input frame), and of one
+            pass ``norm`` (F, in [0, 1]) and ``similarity`` (S, in [-1, 1]).
         map_kind: which map the boxes come from.
         test_time: what it is more than that map of one pass: a preset's name, or its parts; "" for nothing.
         level: the threshold T: the 8-bit level above which the map is foreground.

@@ -1,4 +1,4 @@
-"""The localizer: one forward pass gives class scores and maps; maps become boxes and masks."""
+"""The localizer: a forward pass gives class scores and maps at once; maps become boxes and masks."""
 
 import glob
 import warnings
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wsol import boxes as boxes_
 from wsol.data.images import find_images
-from wsol.errors import ImageError, ModelError
+from wsol.errors import ImageError, ModelError, UsageError
 from wsol.inference.localization import Localization
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.reading import read_batches
@@ -90,11 +90,12 @@ class Localizer:
             )
         self.model = model
         options = options or LocalizerOptions()
-        if options.norm_share:
-            check(model.method, map="norm")
+        method = METHODS[model.method]
+        if options.norm_share and "norm" not in method.maps:
+            raise UsageError(f"norm_share does not go with {method.title}: {method.why}")
         self.options = options.resolved(model.use)
         check(model.method, map=self.map)
-        if "norm" not in METHODS[model.method].maps:
+        if "norm" not in method.maps:
             self.options = replace(self.options, norm_share=0.0)
         self.runtime = runtime or RuntimeOptions()
         self.device = _device(self.runtime)
@@ -103,6 +104,7 @@ class Localizer:
         self._mean, self._std = (
             torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
         )
+        self._check_scales()
 
     @property
     def map(self) -> MapKind:
@@ -246,15 +248,39 @@ class Localizer:
         Args:
             images: see :meth:`forward`.
         """
+        images = images.to(self.device, non_blocking=True)
         features, logits = self.forward(images)
         views = []
         for scale in self.options.scales or (1.0,):
-            sized = _resized(images, scale)
             for mirrored in (False, True)[: 1 + bool(self.options.flip)]:
                 plain = scale == 1 and not mirrored
-                view = features if plain else self.forward(sized.flip(-1) if mirrored else sized)[0]
+                view = features if plain else self._view(images, scale, mirrored=mirrored)
                 views.append((view, mirrored))
         return Seen(images, logits, features, tuple(views))
+
+    def _view(self, images: Tensor, scale: float, *, mirrored: bool) -> Tensor:
+        """Features of resized and mirrored images; no more pixels in a pass than the images have."""
+        count = max(1, int(len(images) / max(1, scale**2)))
+        parts = (_resized(part, scale) for part in torch.split(images, count))
+        return torch.cat([self.forward(part.flip(-1) if mirrored else part)[0] for part in parts])
+
+    @torch.inference_mode()
+    def _check_scales(self) -> None:
+        """Some networks take pictures of one size alone.
+
+        Raises:
+            ModelError: this one does, and others are asked for.
+        """
+        for scale in {*(self.options.scales or ())} - {1.0}:
+            image = _resized(torch.zeros(1, 3, *self.model.input_size, device=self.device), scale)
+            try:
+                self.forward(image)
+            except (AssertionError, RuntimeError, ValueError) as error:
+                height, width = image.shape[2:]
+                raise ModelError(
+                    f"{self.model.name} cannot take pictures of {height} × {width} pixels, as the scale "
+                    f"{scale:g} asks for: choose --preset fast, or other --scales ({error or 'refused'})"
+                ) from error
 
     def _localize_class(
         self,

@@ -52,18 +52,22 @@ class MapOptions:
         usual = PRESETS[self.preset]
         return replace(self, **{name: value for name, value in usual.items() if getattr(self, name) is None})
 
-    @property
     def parts(self) -> dict[str, Any]:
         """What the preset stands for, as far as no other choice was made."""
         filled = self.filled()
         return {name: getattr(filled, name) for name in PRESETS["fast"]}
 
+    @property
+    def matches(self) -> Preset | None:
+        """The preset that all parts together are; None for another mixture."""
+        mine = self.parts()
+        return next((preset for preset, parts in PRESETS.items() if mine == parts), None)
+
     def told(self) -> str:
         """In words what is more than one plain pass: a preset's name, or each part; "" for nothing."""
-        mine = self.parts
-        for preset, parts in PRESETS.items():
-            if mine == parts:
-                return "" if preset == "fast" else preset
+        if self.matches is not None:
+            return "" if self.is_plain else self.matches
+        mine = self.parts()
         told = {
             "scales": "scales " + " ".join(f"{scale:g}" for scale in mine["scales"]),
             "flip": "flip",
@@ -75,7 +79,7 @@ class MapOptions:
     @property
     def is_plain(self) -> bool:
         """Whether the map is that of one pass over the picture, as it is."""
-        return not self.told()
+        return self.matches == "fast"
 
 
 PRESETS: dict[Preset, dict[str, Any]] = {
@@ -147,11 +151,11 @@ class LocalizerOptions(MapOptions):
         same = threshold == use.get("threshold")
         percentile = use.get("percentile") if self.percentile is None and same else self.percentile
         ratio = self.ratio
-        told = self.told() or "fast"
         if same and (map, percentile) == (use.get("map"), use.get("percentile")) and ratio is None:
-            ratio = use.get({"fast": "ratio", "balanced": "balanced_ratio"}.get(told, ""))
+            chosen = {"fast": "ratio", "balanced": "balanced_ratio"}
+            ratio = use.get(chosen[self.matches]) if self.matches in chosen else None
         if ratio is None:
-            ratio = USUAL_RATIOS.get((told if told in PRESETS else self.preset, threshold))
+            ratio = USUAL_RATIOS.get((self.matches or self.preset, threshold))
         return replace(self.filled(), map=map, threshold=threshold, percentile=percentile, ratio=ratio)
 
 
@@ -162,7 +166,7 @@ class RuntimeOptions:
     Attributes:
         device: auto (a GPU if there is one), cpu, cuda, cuda:1
         precision: of the network; maps and boxes are always computed in float64.
-        batch_size: images in one forward pass.
+        batch_size: images in one forward pass; at a larger scale fewer, of as many pixels.
         workers: processes that read images; the command's default: one less than there are cores, at most 8;
             in Python, with none the calling process reads.
     """

@@ -1,6 +1,5 @@
 """From files to batches: images are read and resized by worker processes while the network works."""
 
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from wsol.cores import usable_cores
 from wsol.data.images import read_image
 from wsol.data.inputs import to_image
 from wsol.errors import ImageError, WsolError
@@ -97,9 +97,7 @@ def quiet_worker(_: int) -> None:
 
 def usual_workers() -> int:
     """Reading processes where nobody said how many: one less than there are cores, at most 8."""
-    affinity = getattr(os, "sched_getaffinity", None)  # the cores that this process may use, on Linux
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(8, max(1, cores - 1))
+    return min(8, max(1, usable_cores() - 1))
 
 
 def read_batches(

@@ -1,6 +1,5 @@
 """Training images: every draw is a function of (seed, epoch, image), so that a run can go on as it began."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from tqdm import tqdm
 
+from wsol.cores import usable_cores
 from wsol.data.dataset import DataSet, Example
 from wsol.data.images import read_image
 from wsol.errors import DataError, ImageError
@@ -132,7 +132,7 @@ class TrainingImages(Dataset[tuple[Tensor, int, list[ImageError]]]):
                 self.faults[index] = error
 
         with (
-            ThreadPoolExecutor(os.cpu_count()) as pool,
+            ThreadPoolExecutor(usable_cores()) as pool,
             tqdm(
                 total=len(self), unit="img", desc="reading", disable=None if progress else True, leave=False
             ) as bar,

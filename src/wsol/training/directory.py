@@ -56,7 +56,7 @@ MAY_CHANGE = (
 )
 """Fields in which the configuration of a run that goes on may differ."""
 
-CAME = ("rows", "best", "criterion", "ratio", "warnings", "skipped")
+CAME = ("rows", "best", "criterion", "ratio", "balanced_ratio", "warnings", "skipped")
 """Fields of a finished run that its file keeps."""
 
 Row = dict[str, float]
@@ -71,7 +71,8 @@ class Run:
         rows: numbers of each epoch, as in its metrics.csv.
         best: the row of the epoch whose weights are used.
         criterion: by which it was chosen; None where there was nothing to choose by: it is the last.
-        ratio: τ chosen on val.
+        ratio: τ chosen on val, of one plain pass.
+        balanced_ratio: the same of the preset balanced.
         warnings: what the data made worth saying before it began.
         skipped: "where: reason" of each image that could not be used.
         trained: epochs of this call; 0 if the run was finished before.
@@ -82,6 +83,7 @@ class Run:
     best: Row
     criterion: str | None
     ratio: float | None
+    balanced_ratio: float | None
     warnings: Sequence[str]
     skipped: Sequence[str]
     trained: int
@@ -247,7 +249,8 @@ def finished(folder: Path) -> Run | None:
     known = read_run(folder)
     if known["status"] != "finished":
         return None
-    return Run(folder=folder, trained=0, **{name: known[name] for name in CAME})
+    came: dict[str, Any] = {"balanced_ratio": None} | known  # runs of older versions have none
+    return Run(folder=folder, trained=0, **{name: came[name] for name in CAME})
 
 
 def finish(run: Run) -> None:

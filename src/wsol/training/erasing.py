@@ -24,7 +24,7 @@ from wsol.training.config import TrainConfig
 from wsol.training.data import Erased, TrainingImages
 from wsol.training.directory import METRICS, Parts, Row, Run, finish, finished, prepare, record
 from wsol.training.epochs import save_model, use_of, write_rows
-from wsol.training.run import train_one, training_images
+from wsol.training.run import choose_balanced_ratio, train_one, training_images
 from wsol.training.validation import criterion_of, validate
 
 BATCH = 32
@@ -66,7 +66,9 @@ def train_by_erasing(config: TrainConfig, parts: Parts, folder: Path, *, progres
             fill = mean_colour(images) if erased is None else erased.fill
             pixels = _mine(folder / f"erased{step}.npy", models[-1], images, config, progress=progress)
             erased = Erased(pixels, fill)
-    run = replace(_join(config, parts, folder, runs, models), warnings=told)
+    run = _join(config, parts, folder, runs, models)
+    balanced = choose_balanced_ratio(config, parts, folder, progress=progress)
+    run = replace(run, warnings=told, balanced_ratio=balanced)
     finish(run)
     return run
 
@@ -95,6 +97,7 @@ def _join(config: TrainConfig, parts: Parts, folder: Path, runs: list[Run], mode
         best=best,
         criterion=criterion,
         ratio=ratio,
+        balanced_ratio=None,
         warnings=(),
         skipped=skipped,
         trained=sum(run.trained for run in runs),

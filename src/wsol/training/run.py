@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from wsol.data.dataset import DataSet, open_data
 from wsol.data.holdout import hold_out
-from wsol.errors import DataError, UsageError, WsolError
+from wsol.errors import DataError, ModelError, UsageError, WsolError
 from wsol.inference.options import RuntimeOptions
 from wsol.methods import MethodOptions, adapt
 from wsol.methods import build as build_method
-from wsol.methods.saved import WEIGHTS, add_use, describe, load_model, weights_file
+from wsol.methods.saved import WEIGHTS, add_use, load_model, weights_file
 from wsol.models import Model, ModelOptions, build
 from wsol.training.config import TrainConfig
 from wsol.training.data import Erased, TrainingImages
@@ -22,7 +22,7 @@ from wsol.training.directory import CHECKPOINT, Parts, Run, finish, finished, pr
 from wsol.training.epochs import Epochs
 from wsol.training.fitting import algorithms_restored, fit, is_first, make_trainer
 from wsol.training.module import TrainingModule, trunk_of
-from wsol.training.validation import validate
+from wsol.training.validation import gather, validate
 
 log = logging.getLogger("wsol")
 
@@ -58,26 +58,34 @@ def train(config: TrainConfig, *, progress: bool = True) -> Run:
     if config.method == "ae":
         from wsol.training.erasing import train_by_erasing
 
-        run = train_by_erasing(config, parts, folder, progress=progress)
-    else:
-        run = train_one(config, parts, folder, progress=progress)
-    if is_first():
-        _choose_balanced_ratio(config, parts, folder, progress=progress)
-    return run
+        return train_by_erasing(config, parts, folder, progress=progress)
+    return train_one(config, parts, folder, progress=progress)
 
 
-def _choose_balanced_ratio(config: TrainConfig, parts: Parts, folder: Path, *, progress: bool) -> None:
-    """Choose τ of the preset balanced on val, too: with that the model will be used."""
-    known = "balanced_ratio" in describe(folder / WEIGHTS)["use"]
-    if known or parts.val is None or parts.val.truth == "none":
-        return
+def choose_balanced_ratio(config: TrainConfig, parts: Parts, folder: Path, *, progress: bool) -> float | None:
+    """Choose τ of the preset balanced on val, too, for the weights that are kept: with it they will be used.
+
+    All processes of a training take part.
+
+    Returns:
+        τ; None where val tells nothing, or the network takes pictures of one size alone.
+    """
+    if parts.val is None or parts.val.truth == "none":
+        return None
+    gather(None)  # the weights are written by one process
     if progress:
         tqdm.write(f"Choosing the threshold of the preset balanced on {parts.val.name}.")
     model = load_model(ModelOptions(backbone=str(folder)))
     runtime = RuntimeOptions(device=config.trainer.accelerator, workers=config.trainer.workers)
-    found = validate(model, parts.data, parts.val, config.validation, runtime, preset="balanced", alone=True)
-    if found.ratio is not None:
+    try:
+        found = validate(model, parts.data, parts.val, config.validation, runtime, preset="balanced")
+    except ModelError as error:
+        log.warning("no threshold for the preset balanced: %s", error)
+        return None
+    if is_first() and found.ratio is not None:
         add_use(folder / WEIGHTS, balanced_ratio=found.ratio)
+    gather(None)  # whoever goes on finds it
+    return found.ratio
 
 
 def train_one(
@@ -105,6 +113,7 @@ def train_one(
         prepare(folder, config, parts)
     if not config.overwrite and (done := finished(folder)):
         return done
+    is_step = told is not None  # of AE, which alone is used as a whole
     told = record(folder, config, parts, told) if first else []
     model, module = _assemble(config, parts, erased)
     if first:
@@ -118,6 +127,7 @@ def train_one(
         fit(trainer, module, folder / CHECKPOINT if goes_on else None)
     if epochs.best is None:
         raise WsolError(f"{folder}: no epoch gave a number to choose by")
+    balanced = None if is_step else choose_balanced_ratio(config, parts, folder, progress=shown)
     unread = [f"{path}: {reason}" for path, reason in sorted(epochs.unread.items())]
     run = Run(
         folder=folder,
@@ -125,6 +135,7 @@ def train_one(
         best=epochs.best,
         criterion=epochs.criterion,
         ratio=epochs.ratio,
+        balanced_ratio=balanced,
         warnings=told,
         skipped=[*parts.notes, *unread, *epochs.skipped],
         trained=len(epochs.rows) - epochs.resumed,

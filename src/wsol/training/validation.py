@@ -71,7 +71,6 @@ def validate(
     runtime: RuntimeOptions,
     *,
     preset: Preset = "fast",
-    alone: bool = False,
 ) -> Validation:
     """Measure a model in training; in several processes each takes its share, and all get the whole.
 
@@ -84,9 +83,8 @@ def validate(
         options: map, threshold.
         runtime: device, workers.
         preset: of the maps.
-        alone: this process takes all, whatever others there are.
     """
-    rank, world = (0, 1) if alone else process()
+    rank, world = process()
     share = replace(split, examples=split.examples[rank::world], problems=split.problems if rank == 0 else ())
     copied = replace(model, classifier=copy.deepcopy(model.classifier).cpu().eval(), trained=True)
     localizer = Localizer(copied, LocalizerOptions(map=options.map, preset=preset), runtime)
@@ -104,8 +102,7 @@ def validate(
     )
     count = len(model.classes.names)
     labels = LabelMap("true", torch.eye(count, dtype=torch.bool), None, "same classes")
-    measured = _measure(ModelMaps(localizer, labels), data, share, protocol)
-    gathered = [measured] if alone else gather(measured)
+    gathered = gather(_measure(ModelMaps(localizer, labels), data, share, protocol))
     parts = [part for part, _ in gathered if part is not None]
     if not parts:
         raise DataError(next(line for _, lines in gathered for line in lines))
