@@ -45,10 +45,11 @@ PARTS: dict[str, dict[str, Any]] = {
     "norm-0.25": PLAIN | {"norm_share": 0.25},
     "norm-0.5": PLAIN | {"norm_share": 0.5},
     "grabcut": PLAIN | {"refine": "grabcut"},
+    "best-nwc": {"map": "nwc", "preset": "best"},
     "stride-16": PLAIN | {"stride": 16},
     "stride-8": PLAIN | {"stride": 8},
 }
-"""What may help without training, each alone: of the plain classifiers only."""
+"""What else may help without training, most of it each part alone: of one plain classifier a set."""
 
 LEVELS: dict[Level, dict[str, dict[str, Any]]] = {
     "plain": {name: MAPS[name] for name in ("cam", "nwc")},

@@ -50,6 +50,11 @@ FREE = (
             "stride 8": "stride-8",
         }.items()
     ),
+    Row("NWC", "cam", "nwc"),
+    Row("PaS", "cam", "cam", 90),
+    Row("balanced, with PaS", "cam", "balanced", 90),
+    Row("best, with NWC", "cam", "best-nwc"),
+    Row("best, with PaS", "cam", "best", 90),
     Row("**balanced**: two sizes, mirrored, a quarter of F", "cam", "balanced"),
     Row("**best**: balanced and GrabCut", "cam", "best"),
 )

@@ -1,5 +1,6 @@
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,14 @@ def test_letters_of_other_alphabets_are_drawn() -> None:
         labels.draw(image)
         pictures[name] = image.tobytes()
     assert len(set(pictures.values())) == 4
+
+
+@pytest.mark.parametrize(
+    ("test_time", "title"), [("", "CAM, the map"), ("balanced", "CAM + balanced, the map")]
+)
+def test_figure_says_what_the_map_was_made_with(make: Make, test_time: str, title: str) -> None:
+    axes = replace(make(), test_time=test_time).plot().axes
+    assert axes[1].get_title().startswith(title)
 
 
 def test_save_writes_every_format_at_full_size(make: Make, tmp_path: Path) -> None:

@@ -146,6 +146,20 @@ def test_details_show_the_maps_that_python_computes(make: Make, show: Show) -> N
         assert part in text
 
 
+def test_details_of_a_refined_map(make: Make, show: Show) -> None:
+    """It is large, and kept as levels."""
+    plain = make(blob=(0.3, 0.7), frame=(56, 64))
+    levels = np.rint(255 * plain.map_at((56, 64))) / 255
+    result = replace(plain, raw_maps=plain.raw_maps | {"map": levels.astype(np.float32)}, test_time="best")
+    page = show([result])
+    page.locator(".card").click()
+    page.locator("#panels canvas").nth(2).wait_for()
+    assert np.abs(canvas_map(page, "map") - 255 * result.map).max() <= 1.5 + 1e-6
+    text = page.locator("#panels").inner_text()
+    assert "CAM + best, the map behind the box" in text
+    assert "That of one plain pass; this one is made with more (best)." in text
+
+
 def test_outline_of_the_level_is_the_mask(make: Make, show: Show) -> None:
     result = make(blob=(0.4, 0.6), width=0.15, frame=(56, 56))
     page = show([result])
@@ -177,8 +191,9 @@ def test_bicubic_in_the_browser_equals_python(
 @pytest.mark.parametrize("size", [(7, 7), (40, 50)])
 def test_maps_arrive_in_the_browser_as_they_are(maps_page: "Page", size: tuple[int, int]) -> None:
     values = (np.random.default_rng(0).integers(0, 256, size) / 255).astype(np.float32)
-    encoded = encode_map(values, compressed=False)
-    seen = maps_page.evaluate("(map) => Array.from(wsol.decode(map).values)", encoded)
+    encoded = encode_map(values)
+    assert ("uint8_zlib" in encoded) == (size == (40, 50))
+    seen = maps_page.evaluate("async (map) => Array.from((await wsol.decode(map)).values)", encoded)
     np.testing.assert_array_equal(np.array(seen, np.float32).reshape(size), values)
 
 

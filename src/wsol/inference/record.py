@@ -60,21 +60,17 @@ def from_dict(values: dict[str, Any]) -> "Localization":
     )
 
 
-def encode_map(values: NDArray[np.float32], *, compressed: bool = True) -> dict[str, Any]:
+def encode_map(values: NDArray[np.float32]) -> dict[str, Any]:
     """A map as its shape and base64: of little-endian float32 values, or of the 8-bit levels it is made of.
 
-    Args:
-        values: (h', w'), float32; of a refined map, large and in steps of 1/255, the levels alone are kept.
-        compressed: by zlib, where they are levels.
+    Levels, compressed by zlib, are kept of a refined map, which is large and in steps of 1/255.
     """
     shape = list(values.shape)
     many = values.size > MANY and np.isfinite(values).all()
     levels = np.rint(255 * values.clip(0, 1)).astype(np.uint8) if many else None
     if levels is None or not np.array_equal(values, _from_levels(levels)):
         return {"shape": shape, "float32": _text(np.ascontiguousarray(values, "<f4").tobytes())}
-    if compressed:
-        return {"shape": shape, "uint8_zlib": _text(zlib.compress(levels.tobytes()))}
-    return {"shape": shape, "uint8": _text(levels.tobytes())}
+    return {"shape": shape, "uint8_zlib": _text(zlib.compress(levels.tobytes()))}
 
 
 def decode_map(encoded: dict[str, Any]) -> NDArray[np.float32]:
@@ -82,9 +78,8 @@ def decode_map(encoded: dict[str, Any]) -> NDArray[np.float32]:
     shape = encoded["shape"]
     if "float32" in encoded:
         return np.frombuffer(base64.b64decode(encoded["float32"]), "<f4").astype(np.float32).reshape(shape)
-    whole = "uint8" in encoded
-    data = base64.b64decode(encoded["uint8" if whole else "uint8_zlib"])
-    return _from_levels(np.frombuffer(data if whole else zlib.decompress(data), np.uint8).reshape(shape))
+    data = zlib.decompress(base64.b64decode(encoded["uint8_zlib"]))
+    return _from_levels(np.frombuffer(data, np.uint8).reshape(shape))
 
 
 def _from_levels(levels: NDArray[np.uint8]) -> NDArray[np.float32]:

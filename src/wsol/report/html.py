@@ -20,7 +20,6 @@ from PIL import Image
 
 from wsol.errors import ImageError
 from wsol.export.files import atomic_write
-from wsol.inference.record import encode_map
 from wsol.report.overlay import MAP_NAMES, PALETTE
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 THUMBNAIL = 320
 """Longest side of the photographs in the report, in pixels."""
 
-SHOWN = ("label", "probability", "boxes", "scores", "frame", "map_kind", "test_time", "level")
+SHOWN = ("label", "probability", "boxes", "scores", "frame", "maps", "map_kind", "test_time", "level")
 """What the page uses of :meth:`wsol.Localization.to_dict`."""
 
 THREADS = 3
@@ -141,11 +140,7 @@ def _entry(result: "Localization") -> Markup:
         except ImageError as error:
             reason = error.reason
     values = result.to_dict()
-    classes = [
-        {key: item[key] for key in SHOWN}
-        | {"maps": {name: encode_map(map_, compressed=False) for name, map_ in one.raw_maps.items()}}
-        for item, one in zip((values, *values["alternatives"]), result, strict=True)
-    ]
+    classes = [{key: item[key] for key in SHOWN} for item in (values, *values["alternatives"])]
     return _embed({"size": result.size, "thumbnail": thumbnail, "reason": reason, "classes": classes})
 
 

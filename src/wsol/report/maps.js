@@ -54,17 +54,21 @@ const wsol = (() => {
 
   const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
-  /** A map as it is embedded: base64 of little-endian float32, or of 8-bit levels. */
-  const decode = ({ shape, float32, uint8 }) => ({
-    shape,
-    values: uint8 ? Float32Array.from(bytes(uint8), (level) => level / 255) : new Float32Array(bytes(float32).buffer),
-  });
-
-  /** The map as Localization.map_at gives it. */
-  function mapAt(encoded, size) {
-    const { shape, values } = decode(encoded);
-    return normalize(upsample(values, shape, size));
+  async function inflate(data) {
+    const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
   }
+
+  /** A map as it is embedded: base64 of little-endian float32, or of 8-bit levels compressed by zlib. */
+  async function decode({ shape, float32, uint8_zlib: levels }) {
+    const values = levels
+      ? Float32Array.from(await inflate(bytes(levels)), (level) => level / 255)
+      : new Float32Array(bytes(float32).buffer);
+    return { shape, values };
+  }
+
+  /** A decoded map as Localization.map_at gives it. */
+  const mapAt = ({ shape, values }, size) => normalize(upsample(values, shape, size));
 
   /** Runs of pixel edges between map levels above T and not above: an SVG path in the map's pixels. */
   function levelPath(map, [H, W], level) {

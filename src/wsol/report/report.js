@@ -12,6 +12,7 @@
   let shown = index; // what the filters leave, in order
   let page = 0;
   let open = 0; // position in shown of the photograph whose details are open
+  let shows = 0; // how often details were opened: only the last is drawn
 
   // ---- building blocks ------------------------------------------------------------------------
 
@@ -156,8 +157,7 @@
   };
 
   /** What a map shows, in one or two sentences. */
-  function explain(kind, item) {
-    const { values } = wsol.decode(item.maps[kind]);
+  function explain(kind, item, values) {
     if (kind === "norm") return "How strongly the network reacts at each place, whatever the class. A box that grows over something else that stands out grows because of F.";
     if (kind === "similarity") {
       const range = `${number(Math.min(...values))} to ${number(Math.max(...values))}`;
@@ -185,9 +185,9 @@
       make("div", { className: "holder" }, picture), make("h3", { textContent: title }), make("p", { textContent: text }));
   }
 
-  function mapPanel(entry, item, rank, kind) {
+  function mapPanel(entry, item, rank, kind, raw) {
     const [H, W] = item.frame;
-    const map = wsol.mapAt(item.maps[kind], item.frame);
+    const map = wsol.mapAt(raw, item.frame);
     const canvas = make("canvas", { width: W, height: H });
     canvas.dataset.kind = kind;
     canvas.setAttribute("role", "img");
@@ -196,7 +196,7 @@
     paint(canvas, map);
     const level = kind === "map" ? wsol.levelPath(map, item.frame, item.level) : "";
     const below = entry.thumbnail ? [photo(entry, "", "grey")] : [];
-    return panel(title, explain(kind, item), frame(entry, ...below, canvas, boxes(entry, item, rank, level)));
+    return panel(title, explain(kind, item, raw.values), frame(entry, ...below, canvas, boxes(entry, item, rank, level)));
   }
 
   function boxTable(item) {
@@ -206,8 +206,12 @@
       ...item.boxes.map((box, place) => row("td", [place + 1, ...box, number(item.scores[place])])))];
   }
 
-  function showClass(entry, rank) {
+  async function showClass(entry, rank) {
     const item = entry.classes[rank];
+    const kinds = ["map", "norm", "similarity"];
+    const mine = ++shows;
+    const raw = await Promise.all(kinds.map((kind) => wsol.decode(item.maps[kind])));
+    if (mine !== shows) return; // something else was opened meanwhile
     const found = item.boxes.length ? `best box ${number(item.scores[0])}` : "nothing found";
     byId("detail-title").textContent = item.label;
     byId("classes").querySelectorAll("button").forEach((button, place) => button.setAttribute("aria-pressed", place === rank));
@@ -215,7 +219,7 @@
     const means = item.boxes.length ? " The score is the probability × the mean of the map inside the box." : "";
     byId("panels").replaceChildren(
       panel("Photograph", `Class probability ${number(item.probability)}, ${found}.${means}`, picture),
-      ...["map", "norm", "similarity"].map((kind) => mapPanel(entry, item, rank, kind)));
+      ...kinds.map((kind, place) => mapPanel(entry, item, rank, kind, raw[place])));
     byId("boxes").replaceChildren(...boxTable(item));
   }
 
