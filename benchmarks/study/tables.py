@@ -174,7 +174,7 @@ def table(work: Path, data: str, rows: Sequence[Row], *, split: str, seeds: Sequ
         if not runs:
             continue
         found = cells(runs, row, None if row is baseline else baseline, shared, split=split)
-        shown = [_shown(found[name]) if name in found else "" for name in NUMBERS]
+        shown = [_shown(found[name], name in GOALS) if name in found else "" for name in NUMBERS]
         oracle = [measures(run, row, split=split, policy="oracle") for run in runs]
         shown.append(", ".join(f"{100 * np.mean([e[name].estimate for e in oracle]):.1f}" for name in ORACLE))
         lines.append(f"| {row.title} | {len(runs)} | " + " | ".join(shown) + " |")
@@ -218,9 +218,9 @@ def limits(work: Path, data: str, rows: Sequence[Row], *, seeds: Sequence[int]) 
     return "\n".join(lines)
 
 
-def _shown(cell: Cell) -> str:
+def _shown(cell: Cell, compared: bool) -> str:
     spread = "" if len(cell.values) == 1 else f" ± {cell.spread:.1f}"
-    if cell.difference is None:
+    if cell.difference is None or not compared:
         return f"{cell.mean:.1f}{spread}"
     difference, low, high = cell.difference
     return f"{cell.mean:.1f}{spread} ({difference:+.1f}: {low:+.1f} to {high:+.1f})"
