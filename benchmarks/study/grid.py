@@ -58,8 +58,9 @@ BRIDGING_SEARCH = {
         f"bridging-{similarity:g}-{norm:g}-{drop:g}", bridging(similarity, norm, drop), (0,)
     )
     for similarity, norm, drop in (
+        *((4, 0, 0), (8, 0, 0), (16, 0, 0), (32, 0, 0)),
         *((0.5, 0.3, 2), (8, 0.3, 2), (2, 0.05, 2), (2, 1, 2), (2, 0.3, 0.5), (2, 0.3, 8)),
-        *((0.5, 0.05, 2), (8, 1, 2), (4, 0, 0), (0, 2, 0)),
+        *((0.5, 0.05, 2), (8, 1, 2), (0, 2, 0)),
     )
 }
 TAP_SEARCH = (
@@ -89,6 +90,8 @@ OTHERS = tuple(
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    for stage in (RATE_SEARCH, CORE, SEARCH[len(RATE_SEARCH) :], OTHERS):
+    first = (*RATE_SEARCH, *list(BRIDGING_SEARCH.values())[:4])
+    rest = tuple(training for training in SEARCH if training not in first)
+    for stage in (first, CORE, rest, OTHERS):
         for seed in SEEDS:
             yield from ((training, seed) for training in stage if seed in training.seeds)
