@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import wsol
-from benchmarks.study.grid import SEEDS
+from benchmarks.study.grid import LEAD, SEEDS
 from benchmarks.study.measure import BATCH, records_file
 from benchmarks.study.tables import ratio_of
 from wsol.data.dataset import DataSet, Example, open_data
@@ -30,7 +30,7 @@ from wsol.inference.reading import read_batches
 from wsol.maps import normalize, upsample
 from wsol.thresholds import foreground
 
-TRAININGS = ("cam", "tap", "bridging", "bridging-tap")
+TRAININGS = ("cam", "tap", "bridging", LEAD.name, "bridging-tap")
 ACTIVE = 0.1
 """Share of a channel's maximum above which it is active: the θ of TAP."""
 

@@ -53,12 +53,21 @@ CORE = (
     Training("bridging-without-drop", bridging(2, 0.3, 0)),
 )
 
-BRIDGING_SEARCH = {
+LEAD = Training("bridging-8-0-0", bridging(8, 0, 0), measured="presets")
+"""What the search on val found best of all: the similarity loss alone, and more of it."""
+
+LEAD_SEARCH = (
+    Training("bridging-8-0-0-warm-0", (*LEAD.options, "--bridging.warm-up=0"), (0,)),
+    Training("bridging-8-0-0-long", LEAD.options, (0,), lengthened=2),
+    Training("bridging-8-0-0-tap", (*LEAD.options, *TAP), (0,)),
+)
+
+BRIDGING_SEARCH = {(8, 0, 0): LEAD} | {
     (similarity, norm, drop): Training(
         f"bridging-{similarity:g}-{norm:g}-{drop:g}", bridging(similarity, norm, drop), (0,)
     )
     for similarity, norm, drop in (
-        *((4, 0, 0), (8, 0, 0), (16, 0, 0), (32, 0, 0)),
+        *((4, 0, 0), (16, 0, 0), (32, 0, 0)),
         *((0.5, 0.3, 2), (8, 0.3, 2), (2, 0.05, 2), (2, 1, 2), (2, 0.3, 0.5), (2, 0.3, 8)),
         *((0.5, 0.05, 2), (8, 1, 2), (0, 2, 0)),
     )
@@ -80,7 +89,7 @@ RATE_SEARCH = (
     Training("cam-rate-0.002", ("--training.learning-rate=0.002",), (0,)),
     Training("cam-trunk-0.1", ("--training.trunk-gradient=0.1",), (0,)),
 )
-SEARCH = (*RATE_SEARCH, *BRIDGING_SEARCH.values(), *TAP_SEARCH)
+SEARCH = (*RATE_SEARCH, *list(BRIDGING_SEARCH.values())[1:], *LEAD_SEARCH, *TAP_SEARCH)
 """Tried with one seed and looked at on val alone."""
 
 OTHERS = tuple(
@@ -90,8 +99,10 @@ OTHERS = tuple(
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    first = (*RATE_SEARCH, *list(BRIDGING_SEARCH.values())[:4])
-    rest = tuple(training for training in SEARCH if training not in first)
-    for stage in (first, CORE, rest, OTHERS):
+    told: set[tuple[str, int]] = set()
+    for stage in ((CORE[0], LEAD), LEAD_SEARCH[:2], CORE[1:], SEARCH, OTHERS):
         for seed in SEEDS:
-            yield from ((training, seed) for training in stage if seed in training.seeds)
+            for training in stage:
+                if seed in training.seeds and (training.name, seed) not in told:
+                    told.add((training.name, seed))
+                    yield training, seed

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.study.diagnose import summary
-from benchmarks.study.grid import OTHERS, SEARCH, SEEDS
+from benchmarks.study.grid import LEAD, OTHERS, SEARCH, SEEDS
 from benchmarks.study.tables import Row, limits, table
 from wsol.export.files import atomic_write
 
@@ -21,6 +21,8 @@ ROWS = (
     Row("Bridging without norm loss", "bridging-without-norm"),
     Row("Bridging without consistency loss", "bridging-without-drop"),
     Row("Bridging the Gap", "bridging"),
+    Row("Bridging, similarity loss alone, weight 8", LEAD.name),
+    Row("the same + NWC + PaS", LEAD.name, "nwc", 90),
     Row("Bridging + TAP + NWC + PaS", "bridging-tap", "nwc", 90),
     *(
         row
@@ -63,10 +65,12 @@ TOGETHER = (
     Row("CAM (baseline)", "cam"),
     Row("CAM, best", "cam", "best"),
     Row("Bridging the Gap, best", "bridging", "best"),
-    Row("Bridging the Gap, balanced", "bridging", "balanced"),
+    Row("Similarity loss alone, balanced", LEAD.name, "balanced"),
+    Row("Similarity loss alone, best", LEAD.name, "best"),
+    Row("Similarity loss alone, best, with PaS", LEAD.name, "best", 90),
 )
 
-LIMITED = (*TOGETHER[:2], Row("Bridging the Gap, best", "bridging", "best"))
+LIMITED = (*TOGETHER[:2], Row("Similarity loss alone, best", LEAD.name, "best"))
 
 CENTRE = (Row("centred square", "centre", "square"), Row("centred Gaussian", "centre", "disc"))
 
