@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.study.diagnose import Diagnosis, best_shares, file_of, load
-from benchmarks.study.grid import BRIDGING_SEARCH, SEEDS, WEIGHTS
+from benchmarks.study.grid import BRIDGING_SEARCH, LEAD, SEEDS, WEIGHTS
 from benchmarks.study.measure import records_file
 from benchmarks.study.report import FREE, ROWS, TOGETHER
 from benchmarks.study.tables import GOALS, Row, cells, has_records, measures, paired
@@ -22,7 +22,14 @@ from wsol.export.files import atomic_write
 from wsol.report.curves import INK, QUIET, plot_style
 from wsol.report.overlay import PALETTE
 
-TITLES = {"cam": "CAM", "tap": "TAP", "bridging": "Bridging", "bridging-tap": "Bridging\n+ TAP"}
+TITLES = {
+    "cam": "CAM",
+    "tap": "TAP",
+    "bridging": "Bridging",
+    LEAD.name: "its simi-\nlarity loss",
+    "bridging-tap": "Bridging\n+ TAP",
+}
+LINES = {"cam": "CAM", "bridging": "Bridging", LEAD.name: "similarity loss"}
 CURVES = ("BoxAccV2", "PxAP")
 
 
@@ -55,18 +62,21 @@ def differences(records: Path) -> Figure:
 
 def weights(work: Path, sets: Sequence[str]) -> Figure:
     """How Bridging the Gap depends on each weight, the others as chosen; val, seed 0."""
-    figure = Figure(figsize=(10, 2.9 * len(sets)), layout="constrained")
-    panels = figure.subplots(len(sets), 3, squeeze=False, sharey="row")
+    figure = Figure(figsize=(12, 2.9 * len(sets)), layout="constrained")
+    panels = figure.subplots(len(sets), 4, squeeze=False, sharey="row")
     without = ("bridging-without-similarity", "bridging-without-norm", "bridging-without-drop")
     for line, data in zip(panels, sets, strict=True):
         records = work / "records" / data
         plain = measures(records / "cam-seed0", Row("", "cam"), split="val")
-        for place, (axes, name) in enumerate(zip(line, ("similarity", "norm", "consistency"), strict=True)):
-            points = {WEIGHTS[place]: "bridging", 0.0: without[place]} | {
+        alone = {given[0]: each.name for given, each in BRIDGING_SEARCH.items() if given[1:] == (0, 0)}
+        curves = {"similarity loss alone": {0.0: "cam"} | alone}
+        for place, name in enumerate(("similarity", "norm", "consistency")):
+            curves[f"{name} loss, with the others"] = {WEIGHTS[place]: "bridging", 0.0: without[place]} | {
                 given[place]: training.name
                 for given, training in BRIDGING_SEARCH.items()
                 if [i for i in range(3) if given[i] != WEIGHTS[i]] == [place]
             }
+        for axes, (name, points) in zip(line, curves.items(), strict=True):
             measured = {
                 weight: measures(records / f"{training}-seed0", Row("", training), split="val")
                 for weight, training in sorted(points.items())
@@ -78,7 +88,7 @@ def weights(work: Path, sets: Sequence[str]) -> Figure:
                 axes.plot(spots, values, "o-", color=colour, label=f"Bridging, {number}")
                 axes.axhline(100 * plain[number].estimate, color=colour, linewidth=1, linestyle="--")
             axes.set_xticks(range(len(measured)), [f"{weight:g}" for weight in measured])
-            axes.set_title(f"{data}: {name} loss")
+            axes.set_title(f"{data}: {name}", fontsize=10)
             axes.set_xlabel("its weight")
         line[0].set_ylabel("%, val, seed 0")
     panels[0, 0].plot([], [], color=QUIET, linewidth=1, linestyle="--", label="plain CAM")
@@ -118,10 +128,10 @@ def _covered(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
 
 
 def _similarity(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
-    for name, style in (("cam", "--"), ("bridging", "-")):
+    for name, style in (("cam", ":"), ("bridging", "--"), (LEAD.name, "-")):
         for place, (where, colour) in enumerate((("on the object", PALETTE[3]), ("off it", QUIET))):
             values = [run.similarity[place] for run in found[name]]
-            label = f"{TITLES[name]}, {where}"
+            label = f"{LINES[name]}, {where}"
             _outline(axes, values, np.linspace(-0.2, 0.8, 41), colour=colour, style=style, label=label)
     axes.set_xlabel("cosine similarity S, mean of an image")
     axes.set_ylabel("images")

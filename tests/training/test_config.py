@@ -252,3 +252,21 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for name in ("gone.yaml", "binary.yaml", "broken.yaml", "code.yaml"):
         with pytest.raises(UsageError, match=f"cannot read .*{name}"):
             read_config(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "given", "expected"),
+    [
+        ("resnet50_cam", {}, (0.5, 0.05, 2)),
+        ("efficientnet_lite0", {}, (8, 0, 0)),
+        ("resnet18", {"norm": 0.1}, (8, 0.1, 0)),
+        ("vgg16_cam", {"drop": 0.0}, (0.5, 0.05, 0)),
+    ],
+)
+def test_weights_of_bridging_go_by_the_backbone(
+    backbone: str, given: dict[str, float], expected: tuple[float, ...]
+) -> None:
+    asked = TrainConfig(backbone=backbone, method="bridging", bridging=BridgingOptions(**given))  # type: ignore[arg-type]
+    found = asked.resolved(100).bridging
+    assert (found.similarity, found.norm, found.drop) == expected
+    assert TrainConfig(backbone=backbone).resolved(100).bridging == BridgingOptions()

@@ -10,8 +10,8 @@ Only the layers behind that map run a second time. Classes and maps come from th
 
 import logging
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, replace
+from typing import Any, Self, get_args
 
 from timm.models.vgg import VGG
 from torch import Generator, Tensor
@@ -26,16 +26,25 @@ from wsol.models.layers import Passed, before, find_layer, stages
 
 log = logging.getLogger("wsol")
 
+PUBLISHED: dict[str, Any] = {"similarity": 0.5, "norm": 0.05, "drop": 2.0}
+"""Weights released for ResNet50 on CUB-200-2011."""
+
+SEARCHED: dict[str, Any] = {"similarity": 8.0, "norm": 0.0, "drop": 0.0}
+"""What a search on val found for EfficientNet-Lite0: docs/results.md."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BridgingOptions:
     """Bridging the Gap. Defaults: released for ResNet50 on CUB-200-2011.
 
+    The three weights go by the backbone: as released on the papers' networks; elsewhere 8, 0, 0, which a
+    search with EfficientNet-Lite0 on val found (docs/results.md).
+
     Attributes:
         warm_up: epochs without similarity and norm loss; default: 2/7 of all, as released for CUB.
-        similarity: λ_sim, weight of the similarity loss.
-        norm: λ_norm, weight of the norm loss.
-        drop: λ_drop, weight of the consistency loss.
+        similarity: λ_sim, weight of the similarity loss; default: 0.5 on the papers' networks, else 8.
+        norm: λ_norm, weight of the norm loss; default: 0.05 on the papers' networks, else 0.
+        drop: λ_drop, weight of the consistency loss; default: 2 on the papers' networks, else 0.
         foreground: τ_fg: the feature norm above it is foreground, in [0, 1].
         background: τ_bg: the feature norm below it is background, in [0, 1].
         region: the norm loss looks at the similarity to the true class (target; ImageNet's) or to the most
@@ -48,9 +57,9 @@ class BridgingOptions:
     """
 
     warm_up: int | None = None
-    similarity: float = 0.5
-    norm: float = 0.05
-    drop: float = 2.0
+    similarity: float | None = None
+    norm: float | None = None
+    drop: float | None = None
     foreground: float = 0.4
     background: float = 0.2
     region: Region = "max"
@@ -61,9 +70,10 @@ class BridgingOptions:
 
     def __post_init__(self) -> None:
         check_shares(self, "foreground", "background", "drop_threshold", "drop_probability")
-        for name in ("similarity", "norm", "drop"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name in PUBLISHED:
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ValueError(f"{name} must be at least 0, got {value}")
         if self.region not in get_args(Region):
             raise ValueError(f"region must be one of {get_args(Region)}, got {self.region!r}")
         if self.warm_up is not None and self.warm_up < 0:
@@ -71,17 +81,28 @@ class BridgingOptions:
         if self.batch_size_after is not None and self.batch_size_after < 1:
             raise ValueError(f"batch_size_after must be at least 1, got {self.batch_size_after}")
 
+    def weighted(self, *, published: bool) -> Self:
+        """With a number for each weight.
+
+        Args:
+            published: those of the papers' networks, where none was given.
+        """
+        usual: dict[str, Any] = PUBLISHED if published else SEARCHED
+        return replace(self, **{name: value for name, value in usual.items() if getattr(self, name) is None})
+
 
 class BridgingTheGap(Method):
-    """Bridging the Gap between classification and localization."""
+    """Bridging the Gap between classification and localization; weights not given are those published."""
 
     options: BridgingOptions
     keeps_dropout = False  # its two passes would differ by it
 
     def __init__(self, classifier: Classifier, options: BridgingOptions, *, epochs: int = 1) -> None:
         super().__init__(classifier, options, epochs=epochs)
+        options = options.weighted(published=True)
+        self.weights = {name: float(getattr(options, name)) for name in PUBLISHED}
         self.warm_up = round(2 / 7 * epochs) if options.warm_up is None else options.warm_up
-        if self.warm_up >= epochs and (options.similarity or options.norm):
+        if self.warm_up >= epochs and (self.weights["similarity"] or self.weights["norm"]):
             log.warning(
                 "bridging.warm_up: of %s epochs %s are warm-up; none is left for similarity and norm loss",
                 epochs,
@@ -92,24 +113,24 @@ class BridgingTheGap(Method):
 
     def losses(self, batch: Batch, *, epoch: int, generator: Generator) -> dict[str, Tensor]:
         """See :meth:`Method.losses`."""
-        options, labels = self.options, batch.labels
+        options, weights, labels = self.options, self.weights, batch.labels
         passed = self._passed(generator)
-        with passed.recording() if options.drop else nullcontext():
+        with passed.recording() if weights["drop"] else nullcontext():
             features, logits = self.classifier(batch.images)
         terms = {"classification": batch.cross_entropy(logits)}
-        if options.drop:
+        if weights["drop"]:
             with passed.again():
                 erased = self.classifier.features(batch.images)
-            terms["drop"] = options.drop * consistency_loss(features, erased)
+            terms["drop"] = weights["drop"] * consistency_loss(features, erased)
         if epoch <= self.warm_up:
             return terms
         weight = self.classifier.linear.weight
-        if options.similarity:
-            terms["similarity"] = options.similarity * similarity_loss(
+        if weights["similarity"]:
+            terms["similarity"] = weights["similarity"] * similarity_loss(
                 features, weight, labels, foreground=options.foreground, background=options.background
             )
-        if options.norm:
-            terms["norm"] = options.norm * norm_loss(features, weight, labels, region=options.region)
+        if weights["norm"]:
+            terms["norm"] = weights["norm"] * norm_loss(features, weight, labels, region=options.region)
         return terms
 
     def _passed(self, generator: Generator) -> Passed:

@@ -15,6 +15,7 @@ from wsol.inference.options import Precision
 from wsol.maps import MapKind
 from wsol.methods import METHODS, MethodOptions, check
 from wsol.models import ModelOptions
+from wsol.models.papers import PAPERS
 
 Part = TypeVar("Part")
 
@@ -238,8 +239,11 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
         return kind(**{each.name: getattr(self, each.name) for each in fields(kind)})  # type: ignore[arg-type]
 
     def resolved(self, images: int) -> "TrainConfig":
-        """With a number wherever the default depends on the number of training images."""
+        """With a number wherever the default depends on the number of training images, or on the backbone."""
         training = self.training
+        bridging = self.bridging
+        if self.method == "bridging":
+            bridging = bridging.weighted(published=self.backbone in PAPERS)
         batch = training.batch_size or max(2, min(32, images // 8))
         devices = torch.cuda.device_count() if self.trainer.devices == "auto" else self.trainer.devices
         step = batch * max(1, devices) * self.trainer.nodes * self.trainer.accumulate  # images
@@ -247,6 +251,7 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
         epochs = training.epochs or max(8, min(30, round(4000 / images)))
         return replace(
             self,
+            bridging=bridging,
             training=replace(
                 training,
                 epochs=epochs,
