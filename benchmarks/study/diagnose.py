@@ -30,7 +30,13 @@ from wsol.inference.reading import read_batches
 from wsol.maps import normalize, upsample
 from wsol.thresholds import foreground
 
-TRAININGS = ("cam", "tap", "bridging", LEAD.name, "bridging-tap")
+TITLES = {
+    "cam": "CAM",
+    "tap": "TAP",
+    "bridging": "Bridging the Gap",
+    LEAD.name: "its similarity loss alone",
+    "bridging-tap": "Bridging + TAP",
+}
 ACTIVE = 0.1
 """Share of a channel's maximum above which it is active: the θ of TAP."""
 
@@ -177,14 +183,14 @@ def summary(work: Path, data: str) -> str:
         "| area and weight | ± overlap | negative part on the object | object's share |",
         "|---" * 10 + "|",
     ]
-    for name in TRAININGS:
+    for name in TITLES:
         paths = [file_of(work, data, f"{name}-seed{seed}") for seed in SEEDS]
         found = [load(path) for path in paths if path.is_file()]
         if not found:
             continue
         means = np.mean([_numbers(each) for each in found], axis=0)
         shown = [f"{100 * mean:.1f}" for mean in means[:2]] + [f"{mean:.2f}" for mean in means[2:]]
-        rows.append(f"| {name} | {len(found)} | " + " | ".join(shown) + " |")
+        rows.append(f"| {TITLES[name]} | {len(found)} | " + " | ".join(shown) + " |")
     for name in ("cam",):
         pairs = [
             best_shares(load_records(path, "boxes"))  # type: ignore[arg-type]
@@ -229,7 +235,7 @@ def main() -> None:
     asked = parser.parse_args()
     for folder in asked.data:
         data = open_data(str(folder), metadata=str(folder / "metadata-masks"))
-        for name in TRAININGS:
+        for name in TITLES:
             for seed in SEEDS:
                 run = f"{name}-seed{seed}"
                 records, path = (

@@ -29,7 +29,7 @@ TITLES = {
     LEAD.name: "its simi-\nlarity loss",
     "bridging-tap": "Bridging\n+ TAP",
 }
-LINES = {"cam": "CAM", "bridging": "Bridging", LEAD.name: "similarity loss"}
+LINES = {"cam": "CAM", "bridging": "Bridging", LEAD.name: "similarity loss alone"}
 CURVES = ("BoxAccV2", "PxAP")
 
 
@@ -69,9 +69,9 @@ def weights(work: Path, sets: Sequence[str]) -> Figure:
         records = work / "records" / data
         plain = measures(records / "cam-seed0", Row("", "cam"), split="val")
         alone = {given[0]: each.name for given, each in BRIDGING_SEARCH.items() if given[1:] == (0, 0)}
-        curves = {"similarity loss alone": {0.0: "cam"} | alone}
+        curves = {"similarity alone": {0.0: "cam"} | alone}
         for place, name in enumerate(("similarity", "norm", "consistency")):
-            curves[f"{name} loss, with the others"] = {WEIGHTS[place]: "bridging", 0.0: without[place]} | {
+            curves[f"{name}, with the others"] = {WEIGHTS[place]: "bridging", 0.0: without[place]} | {
                 given[place]: training.name
                 for given, training in BRIDGING_SEARCH.items()
                 if [i for i in range(3) if given[i] != WEIGHTS[i]] == [place]
@@ -88,7 +88,7 @@ def weights(work: Path, sets: Sequence[str]) -> Figure:
                 axes.plot(spots, values, "o-", color=colour, label=f"Bridging, {number}")
                 axes.axhline(100 * plain[number].estimate, color=colour, linewidth=1, linestyle="--")
             axes.set_xticks(range(len(measured)), [f"{weight:g}" for weight in measured])
-            axes.set_title(f"{data}: {name}", fontsize=10)
+            axes.set_title(f"{data}: {name}", fontsize=9)
             axes.set_xlabel("its weight")
         line[0].set_ylabel("%, val, seed 0")
     panels[0, 0].plot([], [], color=QUIET, linewidth=1, linestyle="--", label="plain CAM")

@@ -72,6 +72,12 @@ TOGETHER = (
 
 LIMITED = (*TOGETHER[:2], Row("Similarity loss alone, best", LEAD.name, "best"))
 
+IMAGENET = tuple(
+    Row(f"ImageNet classifier, {told}", "efficientnet_lite0", maps)
+    for told, maps in (("CAM", "cam"), ("NWC", "nwc"), ("balanced", "balanced"), ("best", "best"))
+)
+"""It knows other classes: its maps are of the class that it predicts, so GT-known is Loc there."""
+
 CENTRE = (Row("centred square", "centre", "square"), Row("centred Gaussian", "centre", "disc"))
 
 
@@ -85,6 +91,7 @@ def write(sets: list[str], work: Path) -> str:
             ("Without training", FREE, "val", SEEDS),
             ("Without training", (FREE[0], *FREE[-2:]), "test", SEEDS),
             ("Trained, with the preset best", TOGETHER, "test", SEEDS),
+            ("Never trained on this set: maps of the predicted ImageNet class", IMAGENET, "test", ()),
             ("The middle of the picture", CENTRE, "test", ()),
             (
                 "Search, one seed",
