@@ -183,26 +183,23 @@ def summary(work: Path, data: str) -> str:
         "| area and weight | ± overlap | negative part on the object | object's share |",
         "|---" * 10 + "|",
     ]
-    for name in TITLES:
+    for name, title in TITLES.items():
         paths = [file_of(work, data, f"{name}-seed{seed}") for seed in SEEDS]
         found = [load(path) for path in paths if path.is_file()]
         if not found:
             continue
         means = np.mean([_numbers(each) for each in found], axis=0)
         shown = [f"{100 * mean:.1f}" for mean in means[:2]] + [f"{mean:.2f}" for mean in means[2:]]
-        rows.append(f"| {TITLES[name]} | {len(found)} | " + " | ".join(shown) + " |")
-    for name in ("cam",):
-        pairs = [
-            best_shares(load_records(path, "boxes"))  # type: ignore[arg-type]
-            for seed in SEEDS
-            if (
-                path := records_file(work / "records" / data / f"{name}-seed{seed}", "cam", "test", "boxes")
-            ).is_file()
-        ]
+        rows.append(f"| {title} | {len(found)} | " + " | ".join(shown) + " |")
+    kept = [
+        records_file(work / "records" / data / f"cam-seed{seed}", "cam", "test", "boxes") for seed in SEEDS
+    ]
+    pairs = [best_shares(load_records(path, "boxes")) for path in kept if path.is_file()]  # type: ignore[arg-type]
+    if pairs:
         spreads = [[share.std() / share.mean() for share in pair] for pair in pairs]
         of_max, of_percentile = np.mean(spreads, axis=0)
-        rows += ["", f"Best τ of each image, standard deviation over mean: {of_max:.2f} of the maximum, "
-                 f"{of_percentile:.2f} of the 90th percentile."]  # fmt: skip
+        told = f"{of_max:.2f} of the maximum, {of_percentile:.2f} of the 90th percentile"
+        rows += ["", f"Best τ of each image of CAM, standard deviation over mean: {told}."]
     return "\n".join(rows)
 
 
