@@ -26,7 +26,7 @@ TITLES = {
     "cam": "CAM",
     "tap": "TAP",
     "bridging": "Bridging",
-    LEAD.name: "its simi-\nlarity loss",
+    LEAD.name: "its simi-\nlarity loss\nalone",
     "bridging-tap": "Bridging\n+ TAP",
 }
 LINES = {"cam": "CAM", "bridging": "Bridging", LEAD.name: "similarity loss alone"}
@@ -120,7 +120,7 @@ def _covered(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
         shift = -0.2 if part == "object" else 0.2
         bars = axes.bar(np.arange(len(there)) + shift, means, 0.38, color=colour, label=label)
         axes.bar_label(bars, fmt="%.0f", fontsize=8)
-    axes.set_xticks(range(len(there)), [TITLES[name] for name in there])
+    axes.set_xticks(range(len(there)), [TITLES[name] for name in there], fontsize=8)
     axes.set_ylim(0, 118)
     axes.set_ylabel("% of its pixels")
     axes.legend(fontsize=8, ncols=2, loc="upper right")
@@ -129,10 +129,12 @@ def _covered(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
 
 def _similarity(axes: Axes, found: dict[str, list[Diagnosis]]) -> None:
     for name, style in (("cam", ":"), ("bridging", "--"), (LEAD.name, "-")):
-        for place, (where, colour) in enumerate((("on the object", PALETTE[3]), ("off it", QUIET))):
+        for place, colour in enumerate((PALETTE[3], QUIET)):
             values = [run.similarity[place] for run in found[name]]
-            label = f"{LINES[name]}, {where}"
-            _outline(axes, values, np.linspace(-0.2, 0.8, 41), colour=colour, style=style, label=label)
+            label = LINES[name] if place == 0 else ""
+            _outline(axes, values, np.linspace(-0.2, 1, 49), colour=colour, style=style, label=label)
+    axes.plot([], [], color=QUIET, linewidth=1.7, label="off the object")
+    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
     axes.set_xlabel("cosine similarity S, mean of an image")
     axes.set_ylabel("images")
     axes.set_yticklabels([])
@@ -181,8 +183,10 @@ def _negative(axes: Axes, runs: list[Diagnosis]) -> None:
     axes.plot(covered, negative, "o", markersize=3, alpha=0.35, color=PALETTE[1], markeredgewidth=0)
     axes.set_xlabel("share of the picture that is object")
     axes.set_ylabel("share of the negative part on it")
-    axes.annotate("if it were spread evenly", (0.98, 0.55), ha="right", fontsize=8)
-    axes.annotate("", (0.5, 0.5), (0.62, 0.56), arrowprops={"arrowstyle": "->", "color": INK})
+    axes.annotate(
+        "if it were spread evenly", (0.55, 0.55), (0.98, 0.2), ha="right", fontsize=8,
+        arrowprops={"arrowstyle": "->", "color": INK},
+    )  # fmt: skip
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_title("Negative weights fire on the object")

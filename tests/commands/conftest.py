@@ -18,7 +18,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[TrainConfig]:
     def train(config: TrainConfig, *, progress: bool = True) -> Run:
         asked.append(config)
         come: dict[str, Any] = {"rows": [], "best": {"epoch": 1.0}, "criterion": None, "ratio": None}
-        return Run(folder=Path("there"), warnings=[], skipped=[], trained=1, **come)
+        return Run(folder=Path("there"), balanced_ratio=None, warnings=[], skipped=[], trained=1, **come)
 
     monkeypatch.setattr(run_module, "train", train)
     return asked

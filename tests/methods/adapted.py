@@ -70,7 +70,7 @@ def localize(model: Model, classifier: Classifier, kind: MapKind) -> Iterator[tu
     """Two pictures localised, each with the map of that class by the classifier itself."""
     localizer = Localizer(
         replace(model, classifier=classifier, trained=True),
-        LocalizerOptions(map=kind),
+        LocalizerOptions(map=kind, preset="fast"),
         RuntimeOptions(device="cpu"),
     )
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
