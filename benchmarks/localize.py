@@ -121,10 +121,11 @@ def presets(repeats: int) -> None:
     images = images.repeat(BATCH // len(photos), 1, 1, 1)
     localizers = {preset: wsol.load("efficientnet_lite0", device="cpu", preset=preset) for preset in PRESETS}
     contestants: dict[str, Callable[[], object]] = {
-        f"--preset {preset}": functools.partial(localizer, images) for preset, localizer in localizers.items()
+        f"({preset[0]}) --preset {preset}": functools.partial(localizer, images)
+        for preset, localizer in localizers.items()
     }
     medians = _medians(contestants, repeats)
-    _print_table("presets, in memory", medians, len(images), reference="--preset fast")
+    _print_table("presets, in memory", medians, len(images), reference="(f) --preset fast")
 
 
 def from_files(photos: int, rounds: int, workers: int) -> None:
