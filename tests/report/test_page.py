@@ -157,7 +157,7 @@ def test_details_of_a_refined_map(make: Make, show: Show) -> None:
     assert np.abs(canvas_map(page, "map") - 255 * result.map).max() <= 1.5 + 1e-6
     text = page.locator("#panels").inner_text()
     assert "CAM + best, the map behind the box" in text
-    assert "That of one plain pass; this one is made with more (best)." in text
+    assert "Here it comes from more than one plain pass (best)." in text
 
 
 def test_outline_of_the_level_is_the_mask(make: Make, show: Show) -> None:

@@ -166,7 +166,7 @@
     const end = item.boxes.length
       ? `${item.boxes.length > 1 ? "each" : "the"} box is the extent of one connected region of it.`
       : "here no region of it was kept.";
-    const more = item.test_time ? ` That of one plain pass; this one is made with more (${item.test_time}).` : "";
+    const more = item.test_time ? ` Here it comes from more than one plain pass (${item.test_time}).` : "";
     return `${MAKING[item.map_kind]}${more} Pixels above level ${item.level}/255 (white outline) make the mask; ${end}`;
   }
 
