@@ -99,10 +99,7 @@ OTHERS = tuple(
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    told: set[tuple[str, int]] = set()
-    for stage in ((CORE[0], LEAD), LEAD_SEARCH[:2], CORE[1:], SEARCH, OTHERS):
-        for seed in SEEDS:
-            for training in stage:
-                if seed in training.seeds and (training.name, seed) not in told:
-                    told.add((training.name, seed))
-                    yield training, seed
+    stages = ((CORE[0], LEAD), LEAD_SEARCH[:2], CORE[1:], SEARCH, OTHERS)
+    yield from dict.fromkeys(
+        (training, seed) for stage in stages for seed in SEEDS for training in stage if seed in training.seeds
+    )

@@ -11,7 +11,7 @@ from benchmarks.study.measure import LEVELS, is_measured, measure_centre, measur
 from benchmarks.study.tables import Row, cells, measures, over_seeds
 from PIL import Image
 
-from tests.training.conftest import squares, start
+from tests.training.conftest import fill_boxes, squares, start
 from wsol.cli import main
 from wsol.commands.train import train_parser
 from wsol.evaluation.result import load_result
@@ -27,16 +27,7 @@ def data(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(shutil.copytree(squares, tmp_path_factory.mktemp("study") / "squares"))
     shutil.copytree(folder / "metadata", folder / "metadata-masks")
     for table in (folder / "metadata-masks").rglob("localization.txt"):
-        rows = []
-        for line in table.read_text().splitlines():
-            id, *corners = line.split(",")
-            x0, y0, x1, y1 = map(int, corners)
-            mask = np.zeros((48, 56), np.uint8)
-            mask[y0:y1, x0:x1] = 255
-            (folder / "masks" / id).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(mask).save(folder / "masks" / id)
-            rows.append(f"{id},{id},")
-        table.write_text("\n".join(rows) + "\n")
+        fill_boxes(folder, table)
     return folder
 
 

@@ -142,6 +142,18 @@ def test_a_larger_picture_goes_through_in_parts_of_as_many_pixels(
         torch.testing.assert_close(whole[:1], one, msg=f"mirrored: {mirrored}")
 
 
+def test_a_damaged_view_leaves_an_empty_map(make: MakeLocalizer, images: torch.Tensor) -> None:
+    localizer = make(preset="balanced")
+    seen = localizer.see(images)
+    features, mirrored = seen.views[-1]
+    damaged = features.clone()
+    damaged[1] = torch.nan
+    found = localizer.score_maps(replace(seen, views=(*seen.views[:-1], (damaged, mirrored))), LABELS)
+    assert found[1].eq(0).all()
+    whole = localizer.score_maps(seen, LABELS)
+    assert torch.equal(found[[0, 2]], whole[[0, 2]]) and whole[1].any()
+
+
 def test_methods_without_a_feature_norm_take_presets_without_it(model: Model) -> None:
     for preset in PRESETS:
         localizer = Localizer(replace(model, method="acol"), LocalizerOptions(preset=preset))

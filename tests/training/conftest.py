@@ -39,6 +39,20 @@ def draw(folder: Path, split: str, per_class: int) -> None:
         (tables / f"{table}.txt").write_text("\n".join(lines) + "\n")
 
 
+def fill_boxes(folder: Path, table: Path) -> None:
+    """Masks of the boxes that a table lists, filled, in its place."""
+    rows = []
+    for line in table.read_text().splitlines():
+        id, *corners = line.split(",")
+        x0, y0, x1, y1 = map(int, corners)
+        mask = np.zeros((48, 56), np.uint8)
+        mask[y0:y1, x0:x1] = 255
+        (folder / "masks" / id).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(folder / "masks" / id)
+        rows.append(f"{id},{id},")
+    table.write_text("\n".join(rows) + "\n")
+
+
 @pytest.fixture(scope="session")
 def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set in the official layout: three classes, 21 / 9 / 9 images."""

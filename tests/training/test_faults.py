@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.training.conftest import fill_boxes
 from wsol.errors import DataError, WsolError
 from wsol.methods.base import Batch
 from wsol.models import ModelOptions, build
@@ -194,20 +195,7 @@ def test_photos_of_ones_own(config: TrainConfig, squares: Path, tmp_path: Path) 
 
 
 def test_masks_choose_by_pxap(config: TrainConfig, copied: Path) -> None:
-    import numpy as np
-    from PIL import Image
-
-    table = copied / "metadata" / "val" / "localization.txt"
-    rows = []
-    for line in table.read_text().splitlines():
-        id, *box = line.split(",")
-        x0, y0, x1, y1 = map(int, box)
-        mask = np.zeros((48, 56), np.uint8)
-        mask[y0:y1, x0:x1] = 255
-        (copied / "masks" / id).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask).save(copied / "masks" / id)
-        rows.append(f"{id},{id},")
-    table.write_text("\n".join(rows) + "\n")
+    fill_boxes(copied, copied / "metadata" / "val" / "localization.txt")
     run = train(replace(config, data=str(copied)), progress=False)
     assert run.criterion == "PxAP"
     assert run.ratio is not None

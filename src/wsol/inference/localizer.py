@@ -339,7 +339,9 @@ class Localizer:
         for features, mirrored in seen.views:
             view = self._classifier.score_maps(features, labels, self.map)
             if share:
-                view = (1 - share) * normalize(view) + share * feature_norm(features)
+                whole = view.isfinite().flatten(1).all(dim=1)[:, None, None]  # normalize would hide it
+                mixed = (1 - share) * normalize(view) + share * feature_norm(features)
+                view = torch.where(whole, mixed, torch.nan)
             views.append(view.flip(-1) if mirrored else view)
         maps = average(views)
         if options.refine == "grabcut":
