@@ -22,14 +22,14 @@ class Training:
         seeds: to train it with; a search on val has one.
         measured: with which maps: plain and with NWC; those of the presets too; or also each of their parts
             alone, with the first seed.
-        lengthened: times as many epochs as the rest.
+        usual: with the number of epochs of ``wsol train``, 8 on both sets, and validated after each.
     """
 
     name: str
     options: tuple[str, ...] = ()
     seeds: tuple[int, ...] = SEEDS
     measured: Level = "plain"
-    lengthened: int = 1
+    usual: bool = False
 
 
 def bridging(similarity: float, norm: float, drop: float) -> tuple[str, ...]:
@@ -58,9 +58,21 @@ LEAD = Training("bridging-8-0-0", bridging(8, 0, 0), measured="presets")
 
 LEAD_SEARCH = (
     Training("bridging-8-0-0-warm-0", (*LEAD.options, "--bridging.warm-up=0"), (0,)),
-    Training("bridging-8-0-0-long", LEAD.options, (0,), lengthened=2),
     Training("bridging-8-0-0-tap", (*LEAD.options, *TAP), (0,)),
 )
+USUAL = (
+    Training("cam-usual", (), (0,), usual=True),
+    *(
+        Training(
+            f"bridging-{weight}-0-0-usual",
+            (*bridging(weight, 0, 0), "--bridging.warm-up=2"),  # 2/7 of 8 epochs, as by default
+            (0,),
+            usual=True,
+        )
+        for weight in (8, 2, 4, 1)
+    ),
+)
+"""The length that users train."""
 
 BRIDGING_SEARCH = {(8, 0, 0): LEAD} | {
     (similarity, norm, drop): Training(
@@ -79,9 +91,7 @@ TAP_SEARCH = (
     Training("tap-rate-0.0005", (*TAP, "--training.learning-rate=0.0005"), (0,)),
     Training("tap-head-1", (*TAP, "--training.head-multiplier=1"), (0,)),
     Training("tap-warm", (*TAP, "--checkpoint={runs}/cam-seed0/best.safetensors"), (0,)),
-    Training("tap-long", TAP, (0,), lengthened=2),
-    Training("cam-long", (), (0,), lengthened=2),
-    Training("bridging-long", bridging(*WEIGHTS), (0,), lengthened=2),
+    Training("tap-usual", TAP, (0,), usual=True),
 )
 RATE_SEARCH = (
     Training("cam-rate-0.03", ("--training.learning-rate=0.03",), (0,)),
@@ -89,7 +99,7 @@ RATE_SEARCH = (
     Training("cam-rate-0.002", ("--training.learning-rate=0.002",), (0,)),
     Training("cam-trunk-0.1", ("--training.trunk-gradient=0.1",), (0,)),
 )
-SEARCH = (*RATE_SEARCH, *list(BRIDGING_SEARCH.values())[1:], *LEAD_SEARCH, *TAP_SEARCH)
+SEARCH = (*USUAL, *RATE_SEARCH, *list(BRIDGING_SEARCH.values())[1:], *LEAD_SEARCH, *TAP_SEARCH)
 """Tried with one seed and looked at on val alone."""
 
 OTHERS = tuple(
@@ -99,7 +109,7 @@ OTHERS = tuple(
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    stages = ((CORE[0], LEAD), LEAD_SEARCH[:2], CORE[1:], SEARCH, OTHERS)
+    stages = ((CORE[0], LEAD), LEAD_SEARCH[:1], USUAL, CORE[1:], SEARCH, OTHERS)
     yield from dict.fromkeys(
         (training, seed) for stage in stages for seed in SEEDS for training in stage if seed in training.seeds
     )

@@ -45,13 +45,12 @@ def is_done(run: Path, records: Path, maps: Iterable[str]) -> bool:
 
 def command(run: Path, data: Path, training: Training, seed: int) -> list[str]:
     """That trains one run, and goes on with it where it was stopped."""
-    epochs = EPOCHS[data.name] * training.lengthened
+    epochs = EPOCHS[data.name]
     options = [option.format(runs=run.parent) for option in training.options]
-    return [  # validated after the last epoch alone: it is the one that the protocol reports
-        *("wsol", "train", "--data", str(data), *options),
-        *(f"--training.epochs={epochs}", f"--training.seed={seed}", f"--validation.every={epochs}"),
-        *("--output", str(run)),
-    ]
+    if not training.usual:  # validated after the last epoch alone: it is the one that the protocol reports
+        options += [f"--training.epochs={epochs}", f"--validation.every={epochs}"]
+    asked = ("--data", str(data), *options, f"--training.seed={seed}", "--output", str(run))
+    return ["wsol", "train", *asked]
 
 
 def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[str]:
