@@ -109,7 +109,7 @@ OTHERS = tuple(
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    stages = ((CORE[0], LEAD), LEAD_SEARCH[:1], USUAL, CORE[1:], SEARCH, OTHERS)
+    stages = ((CORE[0], LEAD), LEAD_SEARCH[:1], USUAL, CORE[1:], TAP_SEARCH, OTHERS, SEARCH)
     yield from dict.fromkeys(
         (training, seed) for stage in stages for seed in SEEDS for training in stage if seed in training.seeds
     )
