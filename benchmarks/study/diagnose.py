@@ -25,7 +25,8 @@ from wsol.data.masks import read_mask
 from wsol.evaluation.protocol import FRAME
 from wsol.evaluation.records import BoxRecords, load_records
 from wsol.export.files import atomic_write
-from wsol.inference.localizer import Localizer, Seen
+from wsol.inference.localizer import Localizer
+from wsol.inference.mapmaker import Seen
 from wsol.inference.reading import read_batches
 from wsol.maps import normalize, upsample
 from wsol.thresholds import foreground

@@ -3,28 +3,23 @@
 import glob
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from wsol import boxes as boxes_
 from wsol.data.images import find_images
-from wsol.errors import ImageError, ModelError, UsageError
+from wsol.errors import ImageError
 from wsol.inference.localization import Localization
-from wsol.inference.options import LocalizerOptions, RuntimeOptions
+from wsol.inference.mapmaker import MapMaker, Seen
 from wsol.inference.reading import read_batches
-from wsol.maps import MapKind, average, feature_norm, normalize, upsample
-from wsol.methods import METHODS, check
-from wsol.models import Classifier, Model
-from wsol.models.folding import fold_batch_norms
-from wsol.refinement import grab_cut
+from wsol.maps import normalize, upsample
 from wsol.thresholds import foreground
 
 Label = int | str
@@ -43,24 +38,7 @@ class Localizations(list[Localization]):
         self.skipped = list(skipped)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What the network made of a batch of images.
-
-    Attributes:
-        images: (B, 3, h, w), as they were given.
-        logits: (B, C), class scores before the softmax, float32.
-        features: (B, K, h', w') of the images as they are, float32.
-        views: features of each scale, mirrored or not, that the map is made of; (B, K, h'', w'') each.
-    """
-
-    images: Tensor
-    logits: Tensor
-    features: Tensor
-    views: tuple[tuple[Tensor, bool], ...]
-
-
-class Localizer:
+class Localizer(MapMaker):
     """Finds the object of a class in photographs.
 
     Example:
@@ -73,43 +51,6 @@ class Localizer:
         options: map, threshold, boxes.
         runtime: device, precision, batches.
     """
-
-    def __init__(
-        self, model: Model, options: LocalizerOptions | None = None, runtime: RuntimeOptions | None = None
-    ) -> None:
-        """Put the model on its device.
-
-        Raises:
-            ModelError: the model's head is untrained, or the device or precision cannot be had.
-            UsageError: a map that does not go with the method that the model was trained by.
-        """
-        if not model.trained:
-            raise ModelError(
-                f"the head of {model.name} is not trained (weights: {model.weights}): its boxes would mean "
-                "nothing. Train it first, or give a checkpoint."
-            )
-        self.model = model
-        options = options or LocalizerOptions()
-        method = METHODS[model.method]
-        if options.norm_share and "norm" not in method.maps:
-            raise UsageError(f"norm_share does not go with {method.title}: {method.why}")
-        self.options = options.resolved(model.use)
-        check(model.method, map=self.map)
-        if "norm" not in method.maps:
-            self.options = replace(self.options, norm_share=0.0)
-        self.runtime = runtime or RuntimeOptions()
-        self.device = _device(self.runtime)
-        folded = cast("Classifier", fold_batch_norms(model.classifier, model.input_size))
-        self._classifier: Classifier = folded.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._mean, self._std = (
-            torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
-        )
-        self._check_scales()
-
-    @property
-    def map(self) -> MapKind:
-        """Which map the boxes come from."""
-        return self.options.map or "cam"
 
     def __call__(
         self, images: ImageLike | Sequence[ImageLike], label: Label | None = None
@@ -222,66 +163,6 @@ class Localizer:
         ]
         return [replace(best, alternatives=tuple(others)) for best, *others in zip(*by_rank, strict=True)]
 
-    @torch.inference_mode()
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """One pass of the network.
-
-        Args:
-            images: (B, 3, h, w) in the input frame, uint8 or floating point in [0, 1].
-
-        Returns:
-            Features (B, K, h', w') and class scores before the softmax (B, C), float32, on the device.
-        """
-        unit = 1 if images.is_floating_point() else 255
-        images = images.to(self.device, non_blocking=True)
-        images = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
-        images.sub_(self._mean * unit).div_(self._std * unit)
-        precision = getattr(torch, self.runtime.precision)
-        with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
-            features, logits = self._classifier(images)
-        return features.float(), logits.float()
-
-    @torch.inference_mode()
-    def see(self, images: Tensor) -> Seen:
-        """All passes of the network that the options ask for; scores are of the images as they are.
-
-        Args:
-            images: see :meth:`forward`.
-        """
-        images = images.to(self.device, non_blocking=True)
-        features, logits = self.forward(images)
-        views = []
-        for scale in self.options.scales or (1.0,):
-            for mirrored in (False, True)[: 1 + bool(self.options.flip)]:
-                plain = scale == 1 and not mirrored
-                view = features if plain else self._view(images, scale, mirrored=mirrored)
-                views.append((view, mirrored))
-        return Seen(images, logits, features, tuple(views))
-
-    def _view(self, images: Tensor, scale: float, *, mirrored: bool) -> Tensor:
-        """Features of resized and mirrored images; no more pixels in a pass than the images have."""
-        count = max(1, int(len(images) / max(1, scale**2)))
-        parts = (_resized(part, scale) for part in torch.split(images, count))
-        return torch.cat([self.forward(part.flip(-1) if mirrored else part)[0] for part in parts])
-
-    @torch.inference_mode()
-    def _check_scales(self) -> None:
-        """Some networks take pictures of one size alone.
-
-        Raises:
-            ModelError: this one does, and others are asked for.
-        """
-        for scale in {*(self.options.scales or ())} - {1.0}:
-            image = _resized(torch.zeros(1, 3, *self.model.input_size, device=self.device), scale)
-            try:
-                self.forward(image)
-            except (AssertionError, RuntimeError, ValueError) as error:
-                height, width = image.shape[2:]
-                raise ModelError(
-                    f"{self.model.name} cannot take pictures of {height} × {width} pixels, as the scale "
-                    f"{scale:g} asks for: choose --preset fast, or other --scales ({error or 'refused'})"
-                ) from error
-
     def _localize_class(
         self,
         seen: Seen,
@@ -319,36 +200,6 @@ class Localizer:
             )
         return results
 
-    @torch.inference_mode()
-    def score_maps(self, seen: Seen, labels: Tensor) -> Tensor:
-        """The map that the options name, of one class an image.
-
-        Args:
-            seen: of :meth:`see`.
-            labels: (B,), int64, on the same device.
-
-        Returns:
-            (B, h', w'): of one plain pass float32, unnormalised; of several the average on the finest grid;
-            refined ones have the size of the images.
-        """
-        options = self.options
-        if options.is_plain:
-            return self._classifier.score_maps(seen.features, labels, self.map)
-        share = options.norm_share or 0.0
-        views = []
-        for features, mirrored in seen.views:
-            view = self._classifier.score_maps(features, labels, self.map)
-            if share:
-                whole = view.isfinite().flatten(1).all(dim=1)[:, None, None]  # normalize would hide it
-                mixed = (1 - share) * normalize(view) + share * feature_norm(features)
-                view = torch.where(whole, mixed, torch.nan)
-            views.append(view.flip(-1) if mirrored else view)
-        maps = average(views)
-        if options.refine == "grabcut":
-            size = (seen.images.shape[2], seen.images.shape[3])
-            maps = grab_cut(normalize(upsample(maps, size)), seen.images)
-        return maps
-
     def _raw_maps(self, seen: Seen, labels: Tensor) -> dict[str, Tensor]:
         """The map of the boxes, F and S: (B, h', w') each, float32."""
         norm, similarity = self._classifier.decompose(seen.features, labels)
@@ -373,15 +224,6 @@ class Localizer:
         return probability * means[order], kept[order]
 
 
-def _resized(images: Tensor, scale: float) -> Tensor:
-    """Images (B, 3, h, w) of another size, (bicubic), as floating point in [0, 1]."""
-    if scale == 1:
-        return images
-    size = [max(1, round(side * scale)) for side in images.shape[2:]]
-    unit = images if images.is_floating_point() else images.float() / 255
-    return F.interpolate(unit, size, mode="bicubic", antialias=scale < 1).clamp(0, 1)
-
-
 def _renumber(labels: NDArray[np.int32], order: NDArray[np.intp], count: int) -> NDArray[np.uint16]:
     """Component numbers in the order of their scores; 0 for those left out."""
     if order.tolist() == list(range(count)):
@@ -400,17 +242,3 @@ def _expand(image: ImageLike) -> list[ImageLike]:
 
 def _stands_for_many(path: str | Path) -> bool:
     return Path(path).is_dir() or (glob.has_magic(str(path)) and not Path(path).exists())
-
-
-def _device(runtime: RuntimeOptions) -> torch.device:
-    name = runtime.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
-    if device.type == "cpu" and runtime.precision == "float16":
-        raise ModelError("float16 needs a GPU; on a CPU use bfloat16 or float32")
-    return device
