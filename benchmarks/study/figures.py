@@ -1,10 +1,12 @@
 """Figures of the study: ``python -m benchmarks.study.figures DATA [DATA …] --output docs/images``.
 
 ``differences-DATA``: every row against the baseline. ``weights``: the curves of Bridging the Gap's losses, on
-val. ``diagnostics-DATA``: what both papers argue with. None of them shows a photograph.
+val; ``length``: the same after each epoch. ``diagnostics-DATA``: what both papers argue with. None of them
+shows a photograph.
 """
 
 import argparse
+import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,14 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.study.diagnose import Diagnosis, best_shares, file_of, load
-from benchmarks.study.grid import BRIDGING_SEARCH, LEAD, SEEDS, WEIGHTS
+from benchmarks.study.grid import BRIDGING_SEARCH, LEAD, SEEDS, USUAL, WEIGHTS
 from benchmarks.study.measure import records_file
 from benchmarks.study.report import FREE, ROWS, TOGETHER
 from benchmarks.study.tables import GOALS, Row, cells, has_records, measures, paired
+from benchmarks.study.train import folder
 from wsol.evaluation.records import load_records
 from wsol.export.files import atomic_write
 from wsol.report.curves import INK, QUIET, plot_style
 from wsol.report.overlay import PALETTE
+from wsol.training.directory import METRICS
 
 TITLES = {
     "cam": "CAM",
@@ -93,6 +97,39 @@ def weights(work: Path, sets: Sequence[str]) -> Figure:
         line[0].set_ylabel("%, val, seed 0")
     panels[0, 0].plot([], [], color=QUIET, linewidth=1, linestyle="--", label="plain CAM")
     panels[0, 0].legend(fontsize=8)
+    return figure
+
+
+def length(work: Path, sets: Sequence[str]) -> Figure:
+    """BoxAccV2 and the similarity loss after each epoch of the length that users train; val, seed 0."""
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    panels = figure.subplots(1, 2 * len(sets), squeeze=False)[0]
+    for data, boxes, loss in zip(sets, panels[::2], panels[1::2], strict=True):
+        for (weight, training), colour in zip(sorted(USUAL.items()), PALETTE, strict=False):
+            path = folder(work, data, training.name, 0) / METRICS
+            if not path.is_file():
+                continue
+            with path.open(encoding="utf-8", newline="") as file:
+                epochs = list(csv.DictReader(file))
+            told = f"weight {weight:g}" if weight else "plain CAM"
+            drawn = {boxes: ("val MaxBoxAccV2", 100.0), loss: ("similarity", 1 / (weight or 1))}
+            for axes, (name, factor) in drawn.items():
+                shown = [each for each in epochs if each.get(name)]
+                values = [factor * float(each[name]) for each in shown]
+                if values:
+                    axes.plot(
+                        [int(each["epoch"]) for each in shown],
+                        values,
+                        "o-",
+                        color=colour,
+                        markersize=4,
+                        label=told,
+                    )
+        boxes.set_title(f"{data}: BoxAccV2, val, %", fontsize=9)
+        loss.set_title(f"{data}: similarity loss, train", fontsize=9)
+        for axes in (boxes, loss):
+            axes.set_xlabel("epoch")
+    _legend(panels[0])
     return figure
 
 
@@ -232,7 +269,7 @@ def main() -> None:
     asked.output.mkdir(parents=True, exist_ok=True)
     sets = [folder.name for folder in asked.data]
     with plot_style():
-        drawn = {"weights": weights(asked.work, sets)}
+        drawn = {"weights": weights(asked.work, sets), "length": length(asked.work, sets)}
         for data in sets:
             drawn[f"differences-{data}"] = differences(asked.work / "records" / data)
             if file_of(asked.work, data, "cam-seed0").is_file():

@@ -60,19 +60,16 @@ LEAD_SEARCH = (
     Training("bridging-8-0-0-warm-0", (*LEAD.options, "--bridging.warm-up=0"), (0,)),
     Training("bridging-8-0-0-tap", (*LEAD.options, *TAP), (0,)),
 )
-USUAL = (
-    Training("cam-usual", (), (0,), usual=True),
-    *(
-        Training(
-            f"bridging-{weight}-0-0-usual",
-            (*bridging(weight, 0, 0), "--bridging.warm-up=2"),  # 2/7 of 8 epochs, as by default
-            (0,),
-            usual=True,
-        )
-        for weight in (8, 2, 4, 1)
-    ),
-)
-"""The length that users train."""
+USUAL = {0: Training("cam-usual", (), (0,), usual=True)} | {
+    weight: Training(
+        f"bridging-{weight}-0-0-usual",
+        (*bridging(weight, 0, 0), "--bridging.warm-up=2"),  # 2/7 of 8 epochs, as by default
+        (0,),
+        usual=True,
+    )
+    for weight in (8, 2, 4, 1)
+}
+"""By weight of the similarity loss: the length that users train."""
 
 BRIDGING_SEARCH = {(8, 0, 0): LEAD} | {
     (similarity, norm, drop): Training(
@@ -99,7 +96,7 @@ RATE_SEARCH = (
     Training("cam-rate-0.002", ("--training.learning-rate=0.002",), (0,)),
     Training("cam-trunk-0.1", ("--training.trunk-gradient=0.1",), (0,)),
 )
-SEARCH = (*USUAL, *RATE_SEARCH, *list(BRIDGING_SEARCH.values())[1:], *LEAD_SEARCH, *TAP_SEARCH)
+SEARCH = (*USUAL.values(), *RATE_SEARCH, *list(BRIDGING_SEARCH.values())[1:], *LEAD_SEARCH, *TAP_SEARCH)
 """Tried with one seed and looked at on val alone."""
 
 OTHERS = tuple(
@@ -109,7 +106,7 @@ OTHERS = tuple(
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    stages = ((CORE[0], LEAD), LEAD_SEARCH[:1], USUAL, CORE[1:], TAP_SEARCH, OTHERS, SEARCH)
+    stages = ((CORE[0], LEAD), LEAD_SEARCH[:1], tuple(USUAL.values()), CORE[1:], TAP_SEARCH, OTHERS, SEARCH)
     yield from dict.fromkeys(
         (training, seed) for stage in stages for seed in SEEDS for training in stage if seed in training.seeds
     )
