@@ -182,7 +182,13 @@ def test_page_figures_and_gallery(
     gallery.main()
     drawn = [*tmp_path.glob("*.png"), *work.glob("gallery-*.png")]
     assert {path.name for path in drawn} == {
-        *("weights.png", "differences-squares.png", "diagnostics-squares.png", "gallery-squares.png")
+        *(
+            "weights.png",
+            "length.png",
+            "differences-squares.png",
+            "diagnostics-squares.png",
+            "gallery-squares.png",
+        )
     }
     for path in drawn:
         with Image.open(path) as picture:
