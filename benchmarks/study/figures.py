@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.study.diagnose import Diagnosis, best_shares, file_of, load
-from benchmarks.study.grid import BRIDGING_SEARCH, LEAD, SEEDS, USUAL, WEIGHTS
+from benchmarks.study.grid import BRIDGING_SEARCH, DEFAULT, LEAD, SEEDS, USUAL, WEIGHTS
 from benchmarks.study.measure import records_file
 from benchmarks.study.report import FREE, ROWS, TOGETHER
 from benchmarks.study.tables import GOALS, Row, cells, has_records, measures, paired
@@ -24,7 +24,8 @@ from wsol.evaluation.records import load_records
 from wsol.export.files import atomic_write
 from wsol.report.curves import INK, QUIET, plot_style
 from wsol.report.overlay import PALETTE
-from wsol.training.directory import METRICS
+from wsol.training.directory import CONFIG, METRICS
+from wsol.training.recipes import read_config
 
 TITLES = {
     "cam": "CAM",
@@ -104,27 +105,21 @@ def length(work: Path, sets: Sequence[str]) -> Figure:
     """BoxAccV2 and the similarity loss after each epoch of the length that users train; val, seed 0."""
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     panels = figure.subplots(1, 2 * len(sets), squeeze=False)[0]
+    shown = (*USUAL.items(), ("the default", DEFAULT))
     for data, boxes, loss in zip(sets, panels[::2], panels[1::2], strict=True):
-        for (weight, training), colour in zip(sorted(USUAL.items()), PALETTE, strict=False):
+        for (title, training), colour in zip(shown, PALETTE[1:], strict=False):
             path = folder(work, data, training.name, 0) / METRICS
             if not path.is_file():
                 continue
             with path.open(encoding="utf-8", newline="") as file:
                 epochs = list(csv.DictReader(file))
-            told = f"weight {weight:g}" if weight else "plain CAM"
-            drawn = {boxes: ("val MaxBoxAccV2", 100.0), loss: ("similarity", 1 / (weight or 1))}
-            for axes, (name, factor) in drawn.items():
-                shown = [each for each in epochs if each.get(name)]
-                values = [factor * float(each[name]) for each in shown]
+            weight = read_config(path.parent / CONFIG).bridging.similarity or 1.0
+            for axes, name, unit in ((boxes, "val MaxBoxAccV2", 100.0), (loss, "similarity", 1 / weight)):
+                there = [each for each in epochs if each.get(name)]
+                values = [unit * float(each[name]) for each in there]
+                spots = [int(each["epoch"]) for each in there]
                 if values:
-                    axes.plot(
-                        [int(each["epoch"]) for each in shown],
-                        values,
-                        "o-",
-                        color=colour,
-                        markersize=4,
-                        label=told,
-                    )
+                    axes.plot(spots, values, "o-", color=colour, markersize=4, label=title)
         boxes.set_title(f"{data}: BoxAccV2, val, %", fontsize=9)
         loss.set_title(f"{data}: similarity loss, train", fontsize=9)
         for axes in (boxes, loss):

@@ -60,16 +60,19 @@ LEAD_SEARCH = (
     Training("bridging-8-0-0-warm-0", (*LEAD.options, "--bridging.warm-up=0"), (0,)),
     Training("bridging-8-0-0-tap", (*LEAD.options, *TAP), (0,)),
 )
-USUAL = {0: Training("cam-usual", (), (0,), usual=True)} | {
-    weight: Training(
+USUAL = {"plain CAM": Training("cam-usual", (), (0,), usual=True)} | {
+    f"weight {weight}": Training(
         f"bridging-{weight}-0-0-usual",
         (*bridging(weight, 0, 0), "--bridging.warm-up=2"),  # 2/7 of 8 epochs, as by default
         (0,),
         usual=True,
     )
-    for weight in (8, 2, 4, 1)
+    for weight in (2, 8)
 }
-"""By weight of the similarity loss: the length that users train."""
+"""The length that users train, by weight of the similarity loss."""
+
+DEFAULT = Training("bridging-usual", ("--method=bridging",), usual=True, measured="presets")
+"""What ``wsol train --method bridging`` does: the weight goes by the number of images seen."""
 
 BRIDGING_SEARCH = {(8, 0, 0): LEAD} | {
     (similarity, norm, drop): Training(
@@ -106,7 +109,16 @@ OTHERS = tuple(
 
 def planned() -> Iterator[tuple[Training, int]]:
     """Every training and seed; within a stage one seed of all before the next seed."""
-    stages = ((CORE[0], LEAD), LEAD_SEARCH[:1], tuple(USUAL.values()), CORE[1:], TAP_SEARCH, OTHERS, SEARCH)
+    stages = (
+        (CORE[0], LEAD),
+        LEAD_SEARCH[:1],
+        tuple(USUAL.values()),
+        (DEFAULT,),
+        CORE[1:],
+        TAP_SEARCH,
+        OTHERS,
+        SEARCH,
+    )
     yield from dict.fromkeys(
         (training, seed) for stage in stages for seed in SEEDS for training in stage if seed in training.seeds
     )

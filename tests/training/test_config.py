@@ -258,8 +258,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     ("backbone", "given", "expected"),
     [
         ("resnet50_cam", {}, (0.5, 0.05, 2)),
-        ("efficientnet_lite0", {}, (8, 0, 0)),
-        ("resnet18", {"norm": 0.1}, (8, 0.1, 0)),
+        ("efficientnet_lite0", {}, (5.71, 0, 0)),
+        ("resnet18", {"norm": 0.1}, (5.71, 0.1, 0)),
         ("vgg16_cam", {"drop": 0.0}, (0.5, 0.05, 0)),
     ],
 )
@@ -267,6 +267,27 @@ def test_weights_of_bridging_go_by_the_backbone(
     backbone: str, given: dict[str, float], expected: tuple[float, ...]
 ) -> None:
     asked = TrainConfig(backbone=backbone, method="bridging", bridging=BridgingOptions(**given))  # type: ignore[arg-type]
-    found = asked.resolved(100).bridging
+    found = asked.resolved(100).bridging  # of 30 epochs 21 come after the warm-up
     assert (found.similarity, found.norm, found.drop) == expected
     assert TrainConfig(backbone=backbone).resolved(100).bridging == BridgingOptions()
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs", "warm_up", "weight"),
+    [
+        (494, 8, None, 4.05),
+        (922, 8, None, 2.17),
+        (922, 3, 1, 6.51),
+        (50, 8, None, 8),
+        (1_281_167, 8, None, 0.5),
+    ],
+)
+def test_twice_the_images_seen_halve_the_weight_of_the_similarity_loss(
+    images: int, epochs: int, warm_up: int | None, weight: float
+) -> None:
+    asked = TrainConfig(
+        method="bridging",
+        training=TrainingOptions(epochs=epochs),
+        bridging=BridgingOptions(warm_up=warm_up),
+    )
+    assert asked.resolved(images).bridging.similarity == weight

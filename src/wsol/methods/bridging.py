@@ -29,20 +29,23 @@ log = logging.getLogger("wsol")
 PUBLISHED: dict[str, Any] = {"similarity": 0.5, "norm": 0.05, "drop": 2.0}
 """Weights released for ResNet50 on CUB-200-2011."""
 
-SEARCHED: dict[str, Any] = {"similarity": 8.0, "norm": 0.0, "drop": 0.0}
-"""What a search on val found for EfficientNet-Lite0: docs/results.md."""
+SEEN = 12_000
+"""λ_sim times the images seen after the warm-up, on other networks: a search on val (docs/results.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BridgingOptions:
     """Bridging the Gap. Defaults: released for ResNet50 on CUB-200-2011.
 
-    The three weights go by the backbone: as released on the papers' networks; elsewhere 8, 0, 0, which a
-    search with EfficientNet-Lite0 on val found (docs/results.md).
+    The three weights go by the backbone: as released on the papers' networks; elsewhere what a search with
+    EfficientNet-Lite0 on val found (docs/results.md): the similarity loss alone, and less of it the more
+    images it sees, for on pictures that are easy to tell apart nothing else stops it before features are
+    like the class everywhere, and boxes too large.
 
     Attributes:
         warm_up: epochs without similarity and norm loss; default: 2/7 of all, as released for CUB.
-        similarity: λ_sim, weight of the similarity loss; default: 0.5 on the papers' networks, else 8.
+        similarity: λ_sim, weight of the similarity loss; default: 0.5 on the papers' networks, else 12,000
+            over the images seen after the warm-up (images × epochs), from 0.5 to 8.
         norm: λ_norm, weight of the norm loss; default: 0.05 on the papers' networks, else 0.
         drop: λ_drop, weight of the consistency loss; default: 2 on the papers' networks, else 0.
         foreground: τ_fg: the feature norm above it is foreground, in [0, 1].
@@ -81,13 +84,26 @@ class BridgingOptions:
         if self.batch_size_after is not None and self.batch_size_after < 1:
             raise ValueError(f"batch_size_after must be at least 1, got {self.batch_size_after}")
 
-    def weighted(self, *, published: bool) -> Self:
-        """With a number for each weight.
+    def published(self) -> Self:
+        """With the released weights where none was given."""
+        return self._with(PUBLISHED)
+
+    def searched(self, *, images: int, epochs: int) -> Self:
+        """With the weights for other networks where none was given.
 
         Args:
-            published: those of the papers' networks, where none was given.
+            images: of the training split.
+            epochs: of the training, with the warm-up.
         """
-        usual: dict[str, Any] = PUBLISHED if published else SEARCHED
+        seen = images * (epochs - self.warmed(epochs))
+        similarity = max(PUBLISHED["similarity"], min(8.0, round(SEEN / max(1, seen), 2)))
+        return self._with({"similarity": similarity, "norm": 0.0, "drop": 0.0})
+
+    def warmed(self, epochs: int) -> int:
+        """Epochs of warm-up, of so many in all."""
+        return round(2 / 7 * epochs) if self.warm_up is None else min(self.warm_up, epochs)
+
+    def _with(self, usual: dict[str, Any]) -> Self:
         return replace(self, **{name: value for name, value in usual.items() if getattr(self, name) is None})
 
 
@@ -99,9 +115,9 @@ class BridgingTheGap(Method):
 
     def __init__(self, classifier: Classifier, options: BridgingOptions, *, epochs: int = 1) -> None:
         super().__init__(classifier, options, epochs=epochs)
-        options = options.weighted(published=True)
+        options = options.published()
         self.weights = {name: float(getattr(options, name)) for name in PUBLISHED}
-        self.warm_up = round(2 / 7 * epochs) if options.warm_up is None else options.warm_up
+        self.warm_up = options.warmed(epochs)
         if self.warm_up >= epochs and (self.weights["similarity"] or self.weights["norm"]):
             log.warning(
                 "bridging.warm_up: of %s epochs %s are warm-up; none is left for similarity and norm loss",

@@ -241,14 +241,15 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
     def resolved(self, images: int) -> "TrainConfig":
         """With a number wherever the default depends on the number of training images, or on the backbone."""
         training = self.training
-        bridging = self.bridging
-        if self.method == "bridging":
-            bridging = bridging.weighted(published=self.backbone in PAPERS)
         batch = training.batch_size or max(2, min(32, images // 8))
         devices = torch.cuda.device_count() if self.trainer.devices == "auto" else self.trainer.devices
         step = batch * max(1, devices) * self.trainer.nodes * self.trainer.accumulate  # images
         rate = training.learning_rate
         epochs = training.epochs or max(8, min(30, round(4000 / images)))
+        bridging = self.bridging
+        if self.method == "bridging":
+            papers = self.backbone in PAPERS
+            bridging = bridging.published() if papers else bridging.searched(images=images, epochs=epochs)
         return replace(
             self,
             bridging=bridging,
