@@ -29,7 +29,7 @@ WORDS = (
     "Drawn creatures, of which a small badge alone tells the class: to classify, a network need look at "
     "nothing else, but the whole creature is to be found. Both networks start from the same ImageNet weights "
     f"and are trained for {EPOCHS} epochs with the same seed; no box is ever trained on. Bridging the Gap "
-    "has its defaults: the similarity loss alone, at weight 8, after an epoch of warm-up.",
+    "has its defaults: the similarity loss alone, after an epoch of warm-up.",
     f"Below the table: the first {SHOWN} pictures of test with the map of the true class. White dashes: the "
     "true box. Red: the box found, at the threshold that was chosen on val.",
 )
