@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.study.diagnose import summary
-from benchmarks.study.grid import LEAD, OTHERS, SEARCH, SEEDS
+from benchmarks.study.grid import DEFAULT, LEAD, OTHERS, SEARCH, SEEDS
 from benchmarks.study.tables import Row, limits, table
 from wsol.export.files import atomic_write
 
@@ -23,6 +23,7 @@ ROWS = (
     Row("Bridging the Gap", "bridging"),
     Row("Bridging, similarity loss alone, weight 8", LEAD.name),
     Row("the same + NWC + PaS", LEAD.name, "nwc", 90),
+    Row("Bridging by default: similarity loss alone, 8 epochs", DEFAULT.name),
     Row("Bridging + TAP + NWC + PaS", "bridging-tap", "nwc", 90),
     *(
         row
@@ -68,6 +69,8 @@ TOGETHER = (
     Row("Similarity loss alone, balanced", LEAD.name, "balanced"),
     Row("Similarity loss alone, best", LEAD.name, "best"),
     Row("Similarity loss alone, best, with PaS", LEAD.name, "best", 90),
+    Row("Bridging by default, balanced", DEFAULT.name, "balanced"),
+    Row("Bridging by default, best", DEFAULT.name, "best"),
 )
 
 LIMITED = (*TOGETHER[:2], Row("Similarity loss alone, best", LEAD.name, "best"))
