@@ -85,13 +85,12 @@ BRIDGING_SEARCH = {(8, 0, 0): LEAD} | {
     )
 }
 TAP_SEARCH = (
-    Training("tap-theta-0", (*TAP, "--tap-threshold=0"), (0,)),
-    Training("tap-theta-0.3", (*TAP, "--tap-threshold=0.3"), (0,)),
-    Training("tap-rate-0.005", (*TAP, "--training.learning-rate=0.005"), (0,)),
-    Training("tap-rate-0.0005", (*TAP, "--training.learning-rate=0.0005"), (0,)),
-    Training("tap-head-1", (*TAP, "--training.head-multiplier=1"), (0,)),
     Training("tap-warm", (*TAP, "--checkpoint={runs}/cam-seed0/best.safetensors"), (0,)),
     Training("tap-usual", TAP, (0,), usual=True),
+    Training("tap-theta-0.3", (*TAP, "--tap-threshold=0.3"), (0,)),
+    Training("tap-rate-0.0005", (*TAP, "--training.learning-rate=0.0005"), (0,)),
+    Training("tap-theta-0", (*TAP, "--tap-threshold=0"), (0,)),
+    Training("tap-rate-0.005", (*TAP, "--training.learning-rate=0.005"), (0,)),
 )
 RATE_SEARCH = (
     Training("cam-rate-0.03", ("--training.learning-rate=0.03",), (0,)),
