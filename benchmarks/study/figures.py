@@ -40,7 +40,7 @@ CURVES = ("BoxAccV2", "PxAP")
 
 def differences(records: Path) -> Figure:
     """What each row gains over the baseline on test, with intervals, in points; open dots are of one seed."""
-    base, chosen = ROWS[0], [*ROWS[1:], *FREE[-2:], *TOGETHER[2:]]
+    base, chosen = ROWS[0], [*ROWS[1:], *FREE[-2:], *TOGETHER[3:]]
     found = {}
     for row in chosen:
         runs, shared = paired(records, row, base, SEEDS)

@@ -7,6 +7,8 @@ from benchmarks.study.diagnose import summary
 from benchmarks.study.grid import DEFAULT, LEAD, OTHERS, SEARCH, SEEDS
 from benchmarks.study.tables import Row, limits, table
 from wsol.export.files import atomic_write
+from wsol.inference.options import USUAL_RATIOS
+from wsol.methods import METHODS
 
 HEADING = "## Tables"
 
@@ -64,6 +66,7 @@ FREE = (
 
 TOGETHER = (
     Row("CAM (baseline)", "cam"),
+    Row("CAM, balanced", "cam", "balanced"),
     Row("CAM, best", "cam", "best"),
     Row("Bridging the Gap, best", "bridging", "best"),
     Row("Similarity loss alone, balanced", LEAD.name, "balanced"),
@@ -73,7 +76,26 @@ TOGETHER = (
     Row("Bridging by default, best", DEFAULT.name, "best"),
 )
 
-LIMITED = (*TOGETHER[:2], Row("Similarity loss alone, best", LEAD.name, "best"))
+USUAL = {
+    "cam": {"fast": 0.2} | {preset: USUAL_RATIOS[preset, "max"] for preset in ("balanced", "best")},
+    DEFAULT.name: {"fast": 0.2} | dict(METHODS["bridging"].ratios),
+}
+LABELS = tuple(
+    Row(f"{told}, {preset}, τ {ratio:g}", training, "cam" if preset == "fast" else preset, ratio=ratio)
+    for told, training in (("CAM", "cam"), ("Bridging by default", DEFAULT.name))
+    for preset, ratio in USUAL[training].items()
+)
+"""Where no image has a box: τ is what ``wsol localize`` takes then."""
+
+SAME = tuple(
+    (
+        Row(f"CAM, {preset} (baseline)", "cam", preset),
+        Row(f"Bridging by default, {preset}", DEFAULT.name, preset),
+    )
+    for preset in ("balanced", "best")
+)
+
+LIMITED = (TOGETHER[0], TOGETHER[2], Row("Similarity loss alone, best", LEAD.name, "best"))
 
 IMAGENET = tuple(
     Row(f"ImageNet classifier, {told}", "efficientnet_lite0", maps)
@@ -94,6 +116,9 @@ def write(sets: list[str], work: Path) -> str:
             ("Without training", FREE, "val", SEEDS),
             ("Without training", (FREE[0], *FREE[-2:]), "test", SEEDS),
             ("Trained, with the preset best", TOGETHER, "test", SEEDS),
+            ("The same preset of both: balanced", SAME[0], "test", SEEDS),
+            ("The same preset of both: best", SAME[1], "test", SEEDS),
+            ("Labels alone: no image has a box, τ is the usual one", LABELS, "test", SEEDS),
             ("Never trained on this set: maps of the predicted ImageNet class", IMAGENET, "test", ()),
             ("The middle of the picture", CENTRE, "test", ()),
             (

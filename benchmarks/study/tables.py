@@ -40,12 +40,14 @@ class Row:
         training: name of its runs.
         maps: which of the maps that they were measured with.
         percentile: of PaS; 100 is MaS. Masks have no PaS: their number is that of the map.
+        ratio: τ instead of the one chosen on val.
     """
 
     title: str
     training: str
     maps: str = "cam"
     percentile: float = 100.0
+    ratio: float | None = None
 
 
 @lru_cache(maxsize=64)
@@ -85,6 +87,8 @@ def measures(folder: Path, row: Row, *, split: str, policy: str = "transferred")
     boxes = _records(folder, row.maps, split, "boxes")
     chosen_on = boxes if policy == "oracle" else _records(folder, row.maps, "val", "boxes")
     ratios = choose_ratios(chosen_on, protocol)
+    if row.ratio is not None and policy != "oracle":
+        ratios = dict.fromkeys(ratios, row.ratio)
     found = {}
     for name, quantity in BOXES.items():
         contours, deltas = quantity.contours, quantity.iou_thresholds

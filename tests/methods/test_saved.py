@@ -309,6 +309,26 @@ def test_without_a_training_the_usual_is_used(preset: Preset, ratio: float | Non
     assert LocalizerOptions(preset=preset).resolved(nothing) == found
 
 
+@pytest.mark.parametrize(
+    ("asked", "ratio"),
+    [
+        ({}, 0.24),
+        ({"preset": "best"}, 0.19),
+        ({"preset": "best", "refine": "none"}, 0.24),
+        ({"preset": "fast"}, None),
+        ({"threshold": "percentile"}, 0.52),
+        ({"ratio": 0.4}, 0.4),
+    ],
+)
+def test_maps_of_bridging_the_gap_have_a_usual_threshold_of_their_own(
+    asked: dict[str, Any], ratio: float | None, tmp_path: Path
+) -> None:
+    options = MethodOptions(method="bridging")
+    path = tmp_path / "run" / saved.WEIGHTS
+    saved.save(path, trained(options), BACKBONE, options)
+    assert wsol.load(str(path.parent), device="cpu", **asked).options.ratio == ratio
+
+
 def test_the_default_is_balanced() -> None:
     assert LocalizerOptions().resolved({}) == LocalizerOptions(preset="balanced").resolved({})
 

@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.conftest import fill_boxes
-from wsol.errors import DataError, WsolError
+from wsol.errors import DataError, UsageError, WsolError
 from wsol.methods.base import Batch
 from wsol.models import ModelOptions, build
 from wsol.training import epochs
-from wsol.training.config import TrainConfig
+from wsol.training.config import TrainConfig, ValidationOptions
 from wsol.training.module import TrainingModule
 from wsol.training.recipes import write_config
 from wsol.training.run import train
@@ -179,15 +179,26 @@ def test_class_without_images_is_told(config: TrainConfig, copied: Path) -> None
 def test_val_without_boxes(config: TrainConfig, copied: Path) -> None:
     (copied / "metadata" / "val" / "localization.txt").write_text("")
     run = train(replace(config, data=str(copied)), progress=False)
-    assert run.criterion == "Top-1 Cls"
+    assert run.criterion is None
+    assert run.best == run.rows[-1]
+    assert "val Top-1 Cls" in run.best
     assert run.ratio is None
+
+
+def test_val_without_boxes_stops_early_by_accuracy_alone(config: TrainConfig, copied: Path) -> None:
+    (copied / "metadata" / "val" / "localization.txt").write_text("")
+    stopping = replace(config, data=str(copied), trainer=replace(config.trainer, early_stop=1))
+    with pytest.raises(UsageError, match=r"early_stop has nothing to compare.*criterion 'Top-1 Cls'"):
+        train(stopping, progress=False)
+    accuracy = ValidationOptions(criterion="Top-1 Cls")
+    assert train(replace(stopping, validation=accuracy), progress=False).criterion == "Top-1 Cls"
 
 
 def test_photos_of_ones_own(config: TrainConfig, squares: Path, tmp_path: Path) -> None:
     """Folders by class, no split, no boxes: a part is held out, and told."""
     photos = Path(shutil.copytree(squares / "images" / "train", tmp_path / "photos"))
     run = train(replace(config, data=str(photos)), progress=False)
-    assert run.criterion == "Top-1 Cls"
+    assert run.criterion is None
     told = json.loads((run.folder / "run.json").read_text())
     held = told["data"]["held_out"]
     assert told["data"]["images"] + len(held) == 21

@@ -54,11 +54,12 @@ def train(options: Namespace) -> int:
 def _tell(done: "Run") -> None:
     best = done.best
     used = f"Epoch {best['epoch']:g} is" if "epoch" in best else f"All {best['step']:g} steps together are"
-    chosen = (
-        f", by {done.criterion} on val: {100 * best[f'val {done.criterion}']:.1f}" if done.criterion else ""
-    )
+    if done.criterion:
+        used += f" used, by {done.criterion} on val: {100 * best[f'val {done.criterion}']:.1f}."
+    else:
+        used += " used: there are no boxes to choose by."
     print("" if done.trained else "This training was finished before; --overwrite begins anew.")
-    print(f"{used} used{chosen}.")
+    print(used)
     ratios = {"balanced": done.balanced_ratio, "fast": done.ratio}
     told = [f"{ratio:.3f} (--preset {preset})" for preset, ratio in ratios.items() if ratio is not None]
     if told:

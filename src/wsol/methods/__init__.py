@@ -1,5 +1,6 @@
 """Methods: what training adds to classification. One file a paper; the table here says what combines."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -33,6 +34,7 @@ class Entry:
         maps: that can be read off it.
         why: why others cannot.
         rate: of the default learning rate, what suits it (ours).
+        ratios: τ of presets (of the maximum), where its maps are not like a CAM's (ours: docs/results.md).
     """
 
     method: type[Method]
@@ -41,6 +43,7 @@ class Entry:
     maps: tuple[MapKind, ...] = get_args(MapKind)
     why: str = ""
     rate: float = 1.0
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
 
 METHODS: dict[str, Entry] = {
@@ -62,7 +65,9 @@ METHODS: dict[str, Entry] = {
         maps=("cam", "nwc"),
         why="its map is the maximum of several networks' maps, which has no feature norm or similarity",
     ),
-    "bridging": Entry(method=BridgingTheGap, title="Bridging the Gap"),
+    "bridging": Entry(
+        method=BridgingTheGap, title="Bridging the Gap", ratios={"balanced": 0.24, "best": 0.19}
+    ),
 }
 
 

@@ -181,7 +181,7 @@ class ValidationOptions:
     Attributes:
         every: validate after every n-th epoch, and after the last.
         criterion: the best epoch has the highest: auto is MaxBoxAccV2 where val has boxes, PxAP where it has
-            masks, else Top-1 Cls.
+            masks; with neither the last epoch is used, for accuracy does not tell how well it localises.
         map: the map that is measured, and that the trained model is used with.
         threshold: what τ is a share of: max, or percentile.
         percentile: which percentile, in [0, 100]; default 90.

@@ -145,7 +145,7 @@ class Epochs(Callback):
 
     def _note(self, row: Row, found: Validation | None) -> None:
         self.rows.append(row)
-        if self.val is None:
+        if self.val is None or (found is not None and self.criterion is None):
             self.best = row
         elif found is not None:
             better = self._better(row)

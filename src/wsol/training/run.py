@@ -22,7 +22,7 @@ from wsol.training.directory import CHECKPOINT, Parts, Run, finish, finished, pr
 from wsol.training.epochs import Epochs
 from wsol.training.fitting import algorithms_restored, fit, is_first, make_trainer
 from wsol.training.module import TrainingModule, trunk_of
-from wsol.training.validation import gather, validate
+from wsol.training.validation import criterion_of, gather, validate
 
 log = logging.getLogger("wsol")
 
@@ -52,6 +52,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> Run:
             "start from as --checkpoint …/best.safetensors"
         )
     parts = open_parts(config)
+    _check_criterion(config, parts)
     config = config.resolved(len(parts.train.examples))
     folder = Path(config.output or default_output(config, parts.data))
     config = replace(config, output=str(folder))
@@ -60,6 +61,15 @@ def train(config: TrainConfig, *, progress: bool = True) -> Run:
 
         return train_by_erasing(config, parts, folder, progress=progress)
     return train_one(config, parts, folder, progress=progress)
+
+
+def _check_criterion(config: TrainConfig, parts: Parts) -> None:
+    criterion = None if parts.val is None else criterion_of(config.validation, parts.val)
+    if criterion is None and config.trainer.early_stop is not None:
+        other = "" if parts.val is None else ", or --validation.criterion 'Top-1 Cls'"
+        raise UsageError(
+            f"trainer.early_stop has nothing to compare epochs by: it takes boxes or masks of val{other}"
+        )
 
 
 def choose_balanced_ratio(config: TrainConfig, parts: Parts, folder: Path, *, progress: bool) -> float | None:

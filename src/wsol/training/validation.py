@@ -45,15 +45,15 @@ class Validation:
     skipped: list[str]
 
 
-def criterion_of(options: ValidationOptions, split: Split) -> Criterion:
-    """The number by which epochs are compared.
+def criterion_of(options: ValidationOptions, split: Split) -> Criterion | None:
+    """The number by which epochs are compared; None where none tells where the object is: the last is used.
 
     Raises:
         UsageError: the split cannot give it.
     """
     offered = OFFERED[split.truth]
     if options.criterion == "auto":
-        return offered[0]
+        return None if split.truth == "none" else offered[0]
     if options.criterion not in offered:
         raise UsageError(
             f"validation.criterion {options.criterion!r}: the split {split.name!r} has "
