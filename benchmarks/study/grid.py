@@ -114,8 +114,7 @@ def planned() -> Iterator[tuple[Training, int]]:
         tuple(USUAL.values()),
         (DEFAULT,),
         CORE[1:],
-        TAP_SEARCH,
-        OTHERS,
+        (*OTHERS, *TAP_SEARCH),
         SEARCH,
     )
     yield from dict.fromkeys(
