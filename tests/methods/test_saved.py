@@ -310,7 +310,7 @@ def test_without_a_training_the_usual_is_used(preset: Preset, ratio: float | Non
 
 
 @pytest.mark.parametrize(
-    ("asked", "ratio"),
+    ("changed", "ratio"),
     [
         ({}, 0.24),
         ({"preset": "best"}, 0.19),
@@ -321,12 +321,12 @@ def test_without_a_training_the_usual_is_used(preset: Preset, ratio: float | Non
     ],
 )
 def test_maps_of_bridging_the_gap_have_a_usual_threshold_of_their_own(
-    asked: dict[str, Any], ratio: float | None, tmp_path: Path
+    changed: dict[str, Any], ratio: float | None, tmp_path: Path
 ) -> None:
     options = MethodOptions(method="bridging")
     path = tmp_path / "run" / saved.WEIGHTS
-    saved.save(path, trained(options), BACKBONE, options)
-    assert wsol.load(str(path.parent), device="cpu", **asked).options.ratio == ratio
+    saved.save(path, replace(trained(options), use={}), BACKBONE, options)
+    assert wsol.load(str(path.parent), device="cpu", **changed).options.ratio == ratio
 
 
 def test_the_default_is_balanced() -> None:
