@@ -18,7 +18,7 @@ from wsol.evaluation.protocol import Protocol
         ({"select_on": "test"}, "split and select_on are both 'test'"),
         ({"policy": "best"}, "policy must be one of .*transferred.*, got 'best'"),
         ({"threshold": "mean"}, "threshold must be one of .*percentile.*, got 'mean'"),
-        ({"policy": "fixed"}, "the policy 'fixed' needs a ratio"),
+        ({"policy": "fixed"}, "the policy 'fixed' needs ratio: the threshold"),
         ({"ratio": 0.2}, "ratio is for the policy 'fixed'; policy is 'transferred'"),
         ({"policy": "oracle", "ratio": 0.2}, "ratio is for the policy 'fixed'; policy is 'oracle'"),
         ({"policy": "fixed", "ratio": 1.1}, "ratio must be in .*, got 1.1"),

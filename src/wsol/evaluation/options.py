@@ -55,7 +55,7 @@ class EvaluationOptions:
                 "policy 'oracle'"
             )
         if self.policy == "fixed" and self.ratio is None:
-            raise ValueError("the policy 'fixed' needs a ratio")
+            raise ValueError("the policy 'fixed' needs ratio: the threshold τ itself, in [0, 1]")
         if self.policy != "fixed" and self.ratio is not None:
             raise ValueError(f"ratio is for the policy 'fixed'; policy is {self.policy!r}")
         if self.ratio is not None and not 0 <= self.ratio <= 1:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import timm
@@ -172,6 +173,8 @@ def _timm_network(
     if options.map_size is not None:
         raise ModelError(f"map_size is for the papers' networks ({', '.join(PAPERS)}); {name} takes stride")
     if not timm.is_model(timm_name):
+        if len(Path(name).parts) > 1:
+            raise ModelError(f"there is no run or file {name!r}")
         near = difflib.get_close_matches(name, [*PAPERS, *timm.list_models()], n=5, cutoff=0.4)
         raise ModelError(f"there is no model {name!r}" + (f"; near it are {', '.join(near)}" if near else ""))
     network = _create(timm_name, options.stride)
