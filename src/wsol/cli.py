@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from wsol.commands import EXIT_INTERRUPTED, EXIT_USAGE
 from wsol.commands.compare import compare, compare_parser
 from wsol.commands.data import add_data_commands, data, data_parser
 from wsol.commands.evaluate import evaluate, evaluate_parser
 from wsol.commands.localize import demo, demo_parser, localize, localize_parser
+from wsol.commands.parser import ArgumentParser
 from wsol.commands.train import train, train_parser
 
 

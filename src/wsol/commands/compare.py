@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
+
+from wsol.commands.parser import ArgumentParser
 
 Format = Literal["terminal", "markdown", "html", "latex"]
 Known = Literal["cub", "imagenet", "openimages"]

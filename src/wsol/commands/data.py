@@ -4,9 +4,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from wsol.commands import EXIT_SKIPPED
+from wsol.commands.parser import ArgumentParser
 
 if TYPE_CHECKING:
     from wsol.data.check import Report, SplitReport

@@ -6,9 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from wsol.commands import EXIT_SKIPPED, add_options, options_of
+from wsol.commands.parser import ArgumentParser
 
 if TYPE_CHECKING:
     from wsol.data.dataset import DataSet

@@ -5,9 +5,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from wsol.commands import EXIT_CODES, EXIT_INTERRUPTED, EXIT_SKIPPED, add_options, options_of
+from wsol.commands.parser import ArgumentParser
 
 if TYPE_CHECKING:
     from wsol.inference.run import RunSummary

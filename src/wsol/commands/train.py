@@ -4,9 +4,10 @@ import sys
 from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
 from wsol.commands import EXIT_CODES, EXIT_SKIPPED, options_of
+from wsol.commands.parser import ArgumentParser
 
 if TYPE_CHECKING:
     from wsol.training.directory import Run

@@ -1,0 +1,49 @@
+"""A parser that tells in one line what is wrong with an option."""
+
+import re
+import sys
+from typing import NoReturn
+
+import jsonargparse
+
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a word",
+    "tuple": "values in brackets, as '[1,2]'",
+}
+"""What a user would call a type."""
+
+
+class ArgumentParser(jsonargparse.ArgumentParser):
+    """jsonargparse's, without its usage text and types where an error is told."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Tell it and exit; or raise, as asked for by ``exit_on_error``."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        parser = getattr(ex, "subcommand_parser", None) or self
+        command = parser.prog.replace(" [options]", "")
+        sys.stderr.write(f"error: {plainly(message)}\ntip: {command} --help tells all options\n")
+        self.exit(2)
+
+
+def plainly(message: str) -> str:
+    """A message of jsonargparse about a value of the wrong type, in one line; any other as it is."""
+    key = re.match(r'Parser key "(.+?)":', message)
+    value = re.search(r"(?:Got|Given) value: (.*)", message)
+    expected = [_named(kind) for kind in re.findall(r"Expected (?:an? )?(.+?)(?:\. Got value|\n|$)", message)]
+    expected = [words for words in dict.fromkeys(expected) if words]
+    if not (key and value and expected):
+        return message
+    return f'"{key[1]}" must be {" or ".join(expected)}, got {value[1]}'
+
+
+def _named(kind: str) -> str:
+    """Of a type as Python writes it; "" for None, which is the default and not to be given."""
+    choices = re.match(r"typing\.Literal\[(.+)\]$", kind)
+    if choices:
+        return "one of " + choices[1].replace("'", "")
+    name = re.sub(r"<class '(.+)'>", r"\1", kind)
+    return "" if name == "NoneType" else WORDS.get(name, name)
