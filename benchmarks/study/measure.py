@@ -93,7 +93,7 @@ def measure_run(model: str, data_folder: Path, folder: Path, wanted: dict[str, d
     """Measure a model with these maps, as far as it is not done.
 
     Args:
-        model: a run directory, or a name.
+        model: a run directory, weights in it, or a name.
         data_folder: of the data set, with metadata/ and metadata-masks/.
         folder: for the records.
         wanted: options of :func:`wsol.load` for each map.
@@ -214,13 +214,14 @@ def main() -> None:
     """Measure runs: ``python -m benchmarks.study.measure DATA RUN [RUN …]``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("data", type=Path, help="folder of the data set")
-    parser.add_argument("models", nargs="+", help="run directories, or names of models")
+    parser.add_argument("models", nargs="+", help="run directories, weights in them, or names of models")
     parser.add_argument("--records", type=Path, default=Path("runs/study/records"))
     parser.add_argument("--maps", choices=LEVELS, default="presets", help="which maps")
     asked = parser.parse_args()
     measure_centre(asked.data, asked.records / asked.data.name / "centre")
     for model in asked.models:
-        folder = asked.records / asked.data.name / Path(model).name
+        named = Path(model).parent if Path(model).suffix == ".safetensors" else Path(model)
+        folder = asked.records / asked.data.name / named.name
         measure_run(model, asked.data, folder, LEVELS[asked.maps])
         print(f"{asked.data.name}: {model} is measured", flush=True)
 

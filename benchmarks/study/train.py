@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.study.grid import EPOCHS, SEEDS, Level, Training, planned
 from benchmarks.study.measure import LEVELS, is_measured
 from wsol.methods.saved import WEIGHTS
-from wsol.training.directory import finished
+from wsol.training.directory import LAST_WEIGHTS, finished
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # a training on each core is faster than one on all
@@ -47,7 +47,7 @@ def command(run: Path, data: Path, training: Training, seed: int) -> list[str]:
     """That trains one run, and goes on with it where it was stopped."""
     epochs = EPOCHS[data.name]
     options = [option.format(runs=run.parent) for option in training.options]
-    if not training.usual:  # validated after the last epoch alone: it is the one that the protocol reports
+    if not training.usual:  # validated after the last epoch alone, to save time
         options += [f"--training.epochs={epochs}", f"--validation.every={epochs}"]
     asked = ("--data", str(data), *options, f"--training.seed={seed}", "--output", str(run))
     return ["wsol", "train", *asked]
@@ -94,7 +94,9 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
             if done.returncode:
                 return f"{target}: failed, see {log}"
         trained = time.monotonic()
-        measure = [sys.executable, "-m", "benchmarks.study.measure", str(data), str(target)]
+        last = target / LAST_WEIGHTS  # the epoch that the protocol reports; adversarial erasing has none
+        measured = str(last if last.is_file() else target)
+        measure = [sys.executable, "-m", "benchmarks.study.measure", str(data), measured]
         kept = ["--records", str(work / "records"), "--maps", level(training, seed)]
         done = subprocess.run([*measure, *kept], env={"OMP_NUM_THREADS": "1"} | os.environ, check=False)
         took = f"{trained - start:.0f} s, measured {time.monotonic() - trained:.0f} s"
