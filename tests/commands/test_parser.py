@@ -20,7 +20,7 @@ from wsol.commands.parser import plainly
 def test_one_line_says_what_may_be_given(words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(words.split())
-    command = words.split()[0]
+    command = words.split(maxsplit=1)[0]
     assert stop.value.code == 2
     assert capsys.readouterr().err == f"error: {told}\ntip: wsol {command} --help tells all options\n"
 
