@@ -20,8 +20,8 @@ def train_parser() -> ArgumentParser:
     parser = ArgumentParser(
         allow_abbrev=False,
         description="Train a classifier that localises, from class labels alone. The same command again goes "
-        "on where it was stopped. The best epoch is chosen on val, or on a part of the training images where "
-        "there is no val; test is never looked at.",
+        "on where it was stopped. Where val has boxes or masks they choose the best epoch, else the last one is "
+        "used; where there is no val, a part of the training images is held out. Test is never looked at.",
         epilog=EXIT_CODES,
     )
     parser.add_argument(

@@ -37,7 +37,7 @@ class DataOptions:
         metadata: its tables; default: metadata/ in it, with train/, val/, test/.
         masks: its masks; default: masks/ in it.
         train_split: the split to train on; train-proxy is ImageNet's small one.
-        val_split: the split that chooses the best epoch; where the data has none, a part of the training
+        val_split: the split that epochs are measured on; where the data has none, a part of the training
             images is split off.
         val_share: how large a part, in (0, 1).
     """
