@@ -20,7 +20,7 @@ def train_parser() -> ArgumentParser:
     parser = ArgumentParser(
         allow_abbrev=False,
         description="Train a classifier that localises, from class labels alone. The same command again goes "
-        "on where it was stopped. Where val has boxes or masks they choose the best epoch, else the last one is "
+        "on where it was stopped. Boxes or masks of val choose the best epoch, without them the last one is "
         "used; where there is no val, a part of the training images is held out. Test is never looked at.",
         epilog=EXIT_CODES,
     )
