@@ -60,7 +60,8 @@ LEAD_SEARCH = (
     Training("bridging-8-0-0-warm-0", (*LEAD.options, "--bridging.warm-up=0"), (0,)),
     Training("bridging-8-0-0-tap", (*LEAD.options, *TAP), (0,)),
 )
-USUAL = {"plain CAM": Training("cam-usual", (), (0,), usual=True)} | {
+CAM_USUAL = Training("cam-usual", usual=True, measured="presets")
+USUAL = {"plain CAM": CAM_USUAL} | {
     f"weight {weight}": Training(
         f"bridging-{weight}-0-0-usual",
         (*bridging(weight, 0, 0), "--bridging.warm-up=2"),  # 2/7 of 8 epochs, as by default
@@ -111,8 +112,7 @@ def planned() -> Iterator[tuple[Training, int]]:
     stages = (
         (CORE[0], LEAD),
         LEAD_SEARCH[:1],
-        tuple(USUAL.values()),
-        (DEFAULT,),
+        (*USUAL.values(), DEFAULT),
         CORE[1:],
         (*OTHERS, *TAP_SEARCH),
         SEARCH,

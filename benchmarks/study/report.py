@@ -8,7 +8,7 @@ from benchmarks.study.grid import DEFAULT, LEAD, OTHERS, SEARCH, SEEDS
 from benchmarks.study.tables import Row, limits, table
 from wsol.export.files import atomic_write
 from wsol.inference.options import USUAL_RATIOS
-from wsol.methods import METHODS
+from wsol.methods.bridging import ALIGNED_RATIOS
 
 HEADING = "## Tables"
 
@@ -76,14 +76,14 @@ TOGETHER = (
     Row("Bridging by default, best", DEFAULT.name, "best"),
 )
 
-USUAL = {
+RATIOS = {
     "cam": {"fast": 0.2} | {preset: USUAL_RATIOS[preset, "max"] for preset in ("balanced", "best")},
-    DEFAULT.name: {"fast": 0.2} | dict(METHODS["bridging"].ratios),
+    DEFAULT.name: {"fast": 0.2} | ALIGNED_RATIOS,
 }
 LABELS = tuple(
     Row(f"{told}, {preset}, τ {ratio:g}", training, "cam" if preset == "fast" else preset, ratio=ratio)
     for told, training in (("CAM", "cam"), ("Bridging by default", DEFAULT.name))
-    for preset, ratio in USUAL[training].items()
+    for preset, ratio in RATIOS[training].items()
 )
 """Where no image has a box: τ is what ``wsol localize`` takes then."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, Namespace
@@ -11,6 +11,15 @@ from jsonargparse import ArgumentParser, Namespace
 from wsol.errors import UsageError
 
 Options = TypeVar("Options")
+
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a word",
+    "tuple": "values in brackets, as '[1,2]'",
+}
+"""What a user would call a type."""
 
 
 def add_options(
@@ -75,10 +84,17 @@ def _options_of(kind: type[Any], options: Namespace, prefix: str) -> Any:  # noq
 
 
 def told(kind: Any) -> str:  # noqa: ANN401
-    """A type as it is written: int | None."""
+    """A type in a user's words: "a whole number" of int | None."""
     if isinstance(kind, UnionType) or get_origin(kind) is Union:
-        return " | ".join("None" if each is NoneType else told(each) for each in get_args(kind))
-    return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+        return " or ".join(told(each) for each in get_args(kind) if each is not NoneType)
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    if get_origin(kind) is tuple:
+        first, *others = get_args(kind)
+        count = "" if others == [...] else f"{len(others) + 1} "
+        return f"a list of {count}values, each {told(first)}"
+    name: str = kind.__name__
+    return WORDS.get(name, name)
 
 
 def _optional(kind: Any) -> bool:  # noqa: ANN401

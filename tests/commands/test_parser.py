@@ -15,6 +15,8 @@ from wsol.commands.parser import plainly
         ("localize x --output o --top-k many", '"top_k" must be a whole number, got many'),
         ("train --bridging.similarity much", '"bridging.similarity" must be a number, got much'),
         ("evaluate x --colour red", "unrecognized arguments: --colour red"),
+        ("localize x", "the following arguments are required: output"),
+        ("compare", "the following arguments are required: results"),
     ],
 )
 def test_one_line_says_what_may_be_given(words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:

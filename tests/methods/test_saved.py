@@ -20,6 +20,7 @@ from wsol.errors import ModelError, UsageError
 from wsol.inference.options import LocalizerOptions, Preset
 from wsol.methods import METHODS, MethodOptions, saved
 from wsol.methods.ae import AEOptions
+from wsol.methods.bridging import BridgingOptions
 from wsol.methods.has import HaSOptions
 from wsol.methods.spg import SPGOptions
 from wsol.models import Model, ModelOptions, build
@@ -318,15 +319,22 @@ def test_without_a_training_the_usual_is_used(preset: Preset, ratio: float | Non
         ({"preset": "fast"}, None),
         ({"threshold": "percentile"}, 0.52),
         ({"ratio": 0.4}, 0.4),
+        ({"map": "nwc"}, 0.33),
     ],
 )
-def test_maps_of_bridging_the_gap_have_a_usual_threshold_of_their_own(
+def test_maps_of_the_similarity_loss_alone_have_a_usual_threshold_of_their_own(
     changed: dict[str, Any], ratio: float | None, tmp_path: Path
 ) -> None:
-    options = MethodOptions(method="bridging")
-    path = tmp_path / "run" / saved.WEIGHTS
-    saved.save(path, replace(trained(options), use={}), BACKBONE, options)
-    assert wsol.load(str(path.parent), device="cpu", **changed).options.ratio == ratio
+    alone = BridgingOptions(similarity=4.0, norm=0.0, drop=0.0)
+    assert _ratio(tmp_path / "alone", alone, changed) == ratio
+    published = BridgingOptions(similarity=0.5, norm=0.05, drop=2.0)
+    assert _ratio(tmp_path / "all", published, changed) == LocalizerOptions(**changed).resolved({}).ratio
+
+
+def _ratio(folder: Path, bridging: BridgingOptions, changed: dict[str, Any]) -> float | None:
+    options = MethodOptions(method="bridging", bridging=bridging)
+    saved.save(folder / saved.WEIGHTS, replace(trained(options), use={}), BACKBONE, options)
+    return wsol.load(str(folder), device="cpu", **changed).options.ratio
 
 
 def test_the_default_is_balanced() -> None:

@@ -377,7 +377,8 @@ def test_an_unknown_name_suggests_near_ones(downloads: list[str], name: str, nea
 
 def test_a_name_like_nothing() -> None:
     assert _refused(backbone="") == "there is no model ''"
-    assert _refused(backbone="runs/nope") == "there is no run or file 'runs/nope'"
+    assert _refused(backbone="runs/§§§§") == "there is no run, file or model 'runs/§§§§'"
+    assert "near it are resnet50" in _refused(backbone="timm/resnet5O")
     assert _refused(backbone="§§§§§§") == "there is no model '§§§§§§'"
 
 

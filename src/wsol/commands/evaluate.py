@@ -135,7 +135,7 @@ def _class_count(data: "DataSet", chosen: "EvaluationOptions") -> int:
 def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
     from wsol.evaluation.labels import match_labels
     from wsol.evaluation.sources import ModelMaps
-    from wsol.inference.localizer import Localizer
+    from wsol.inference.mapmaker import MapMaker
     from wsol.inference.options import LocalizerOptions, MapOptions, RuntimeOptions
     from wsol.methods.saved import load_model
     from wsol.models import ModelOptions
@@ -143,7 +143,7 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
     if options.model is not None:
         options.backbone = options.model
     maps = options_of(MapOptions, options)
-    localizer = Localizer(
+    localizer = MapMaker(
         load_model(options_of(ModelOptions, options)),
         LocalizerOptions(**vars(maps)),
         options_of(RuntimeOptions, options),

@@ -6,14 +6,7 @@ from typing import NoReturn
 
 import jsonargparse
 
-WORDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a word",
-    "tuple": "values in brackets, as '[1,2]'",
-}
-"""What a user would call a type."""
+from wsol.options import WORDS
 
 
 class ArgumentParser(jsonargparse.ArgumentParser):
@@ -25,7 +18,11 @@ class ArgumentParser(jsonargparse.ArgumentParser):
             super().error(message, ex)
         parser = getattr(ex, "subcommand_parser", None) or self
         command = parser.prog.replace(" [options]", "")
-        sys.stderr.write(f"error: {plainly(message)}\ntip: {command} --help tells all options\n")
+        if missing := re.match(r"the following arguments are required: ((?:\w+\.)+)", message):
+            command = " ".join([command, *missing[1].split(".")[:-1]])
+            message = message.replace(missing[1], "")
+        what = "commands" if parser is self and command == "wsol" else "options"
+        sys.stderr.write(f"error: {plainly(message)}\ntip: {command} --help tells all {what}\n")
         self.exit(2)
 
 

@@ -55,12 +55,13 @@ def train(options: Namespace) -> int:
 def _tell(done: "Run") -> None:
     best = done.best
     used = f"Epoch {best['epoch']:g} is" if "epoch" in best else f"All {best['step']:g} steps together are"
-    if done.criterion:
-        used += f" used, by {done.criterion} on val: {100 * best[f'val {done.criterion}']:.1f}."
-    else:
-        used += " used: there are no boxes to choose by."
+    by = done.criterion or "Top-1 Cls"
+    why = "by" if done.criterion else "with"
+    if not done.criterion and "epoch" in best:
+        why = "the last, for there are no boxes to choose by;"
+    known = f", {why} {by} on val: {100 * best[f'val {by}']:.1f}" if f"val {by}" in best else ""
     print("" if done.trained else "This training was finished before; --overwrite begins anew.")
-    print(used)
+    print(f"{used} used{known}.")
     ratios = {"balanced": done.balanced_ratio, "fast": done.ratio}
     told = [f"{ratio:.3f} (--preset {preset})" for preset, ratio in ratios.items() if ratio is not None]
     if told:

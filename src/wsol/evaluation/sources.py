@@ -19,7 +19,7 @@ from wsol.errors import DataError, ImageError, ModelError
 from wsol.evaluation.labels import LabelMap, read_rows
 from wsol.evaluation.protocol import FRAME, LabelSource
 from wsol.evaluation.records import UNKNOWN
-from wsol.inference.localizer import Localizer
+from wsol.inference.mapmaker import MapMaker
 from wsol.inference.reading import read_batches
 from wsol.maps import upsample
 from wsol.models.classes import Classes
@@ -70,7 +70,7 @@ class MapSource(Protocol):
 class ModelMaps:
     """Maps of a model, of pictures decoded in full and never cropped."""
 
-    def __init__(self, localizer: Localizer, labels: LabelMap) -> None:
+    def __init__(self, localizer: MapMaker, labels: LabelMap) -> None:
         self.localizer = localizer
         self.labels = labels
         self.label_source = labels.source

@@ -62,7 +62,7 @@ class MapMaker:
         method = METHODS[model.method]
         if options.norm_share and "norm" not in method.maps:
             raise UsageError(f"norm_share does not go with {method.title}: {method.why}")
-        self.options = options.resolved(model.use, method.ratios)
+        self.options = options.resolved(model.use)
         check(model.method, map=self.map)
         if "norm" not in method.maps:
             self.options = replace(self.options, norm_share=0.0)

@@ -107,7 +107,8 @@ class LocalizerOptions(MapOptions):
             model was trained for, else max.
         ratio: that share τ, in [0, 1]; default: what was chosen on val in training, for the same map, preset
             and threshold (of fast and balanced); else 0.33 of the maximum (fast: 0.2, best: 0.25; of Bridging
-            the Gap 0.24, best: 0.19), 0.52 of the percentile (fast: 0.35, best: 0.33).
+            the Gap's similarity loss alone 0.24, best: 0.19), 0.52 of the percentile (fast: 0.35, best:
+            0.33).
         percentile: which percentile, in [0, 100]; default 90.
         boxes: the component of largest contour, or all components.
         top_k: how many of the most probable classes to localise.
@@ -139,15 +140,13 @@ class LocalizerOptions(MapOptions):
         """The threshold that the options name."""
         return build(self.threshold or "max", self.ratio, self.percentile)
 
-    def resolved(
-        self, use: Mapping[str, Any], ratios: Mapping[str, float] | None = None
-    ) -> "LocalizerOptions":
+    def resolved(self, use: Mapping[str, Any]) -> "LocalizerOptions":
         """With the preset's map, and map and threshold that a model was trained for, where not asked for.
 
         Args:
             use: of :class:`wsol.models.Model`: ``map``, ``threshold``, ``percentile``, and τ of presets:
-                ``ratio`` of fast, ``balanced_ratio``; or nothing.
-            ratios: usual τ of presets, shares of the maximum, of the method that the model was trained by.
+                ``ratio`` of fast, ``balanced_ratio``, and ``usual_ratios`` where none was chosen on val; or
+                nothing.
         """
         map = self.map or use.get("map") or "cam"
         threshold = self.threshold or use.get("threshold") or "max"
@@ -159,8 +158,8 @@ class LocalizerOptions(MapOptions):
             ratio = use.get(chosen[self.matches]) if self.matches in chosen else None
         if ratio is None:
             preset = self.matches or self.preset
-            of_method = (ratios or {}).get(preset) if threshold == "max" else None
-            ratio = of_method or USUAL_RATIOS.get((preset, threshold))
+            own = use.get("usual_ratios", {}) if (threshold, map) == ("max", "cam") else {}
+            ratio = own.get(preset, USUAL_RATIOS.get((preset, threshold)))
         return replace(self.filled(), map=map, threshold=threshold, percentile=percentile, ratio=ratio)
 
 

@@ -1,6 +1,5 @@
 """Methods: what training adds to classification. One file a paper; the table here says what combines."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -10,7 +9,7 @@ from wsol.methods.acol import ACoL, ACoLOptions
 from wsol.methods.adl import ADL, ADLOptions
 from wsol.methods.ae import AE, AEOptions
 from wsol.methods.base import Batch, Method
-from wsol.methods.bridging import BridgingOptions, BridgingTheGap
+from wsol.methods.bridging import ALIGNED_RATIOS, BridgingOptions, BridgingTheGap
 from wsol.methods.cam import CAM
 from wsol.methods.cutmix import CutMix, CutMixOptions
 from wsol.methods.has import HaS, HaSOptions
@@ -34,7 +33,6 @@ class Entry:
         maps: that can be read off it.
         why: why others cannot.
         rate: of the default learning rate, what suits it (ours).
-        ratios: τ of presets (of the maximum), where its maps are not like a CAM's (ours: docs/results.md).
     """
 
     method: type[Method]
@@ -43,7 +41,6 @@ class Entry:
     maps: tuple[MapKind, ...] = get_args(MapKind)
     why: str = ""
     rate: float = 1.0
-    ratios: Mapping[str, float] = field(default_factory=dict)
 
 
 METHODS: dict[str, Entry] = {
@@ -65,9 +62,7 @@ METHODS: dict[str, Entry] = {
         maps=("cam", "nwc"),
         why="its map is the maximum of several networks' maps, which has no feature norm or similarity",
     ),
-    "bridging": Entry(
-        method=BridgingTheGap, title="Bridging the Gap", ratios={"balanced": 0.24, "best": 0.19}
-    ),
+    "bridging": Entry(method=BridgingTheGap, title="Bridging the Gap"),
 }
 
 
@@ -102,6 +97,11 @@ class MethodOptions:
         for name, usual in default.items():
             if name != self.method and getattr(self, name) != usual:
                 raise ValueError(f"settings of {name} were given, but method is {self.method!r}")
+
+    @property
+    def usual_ratios(self) -> dict[str, float]:
+        """τ of presets, shares of the maximum, where a CAM's usual ones do not suit the method's maps."""
+        return ALIGNED_RATIOS if self.method == "bridging" and self.bridging.aligns_alone else {}
 
     @property
     def chosen(self) -> Any:  # noqa: ANN401

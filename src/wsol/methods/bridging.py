@@ -29,8 +29,14 @@ log = logging.getLogger("wsol")
 PUBLISHED: dict[str, Any] = {"similarity": 0.5, "norm": 0.05, "drop": 2.0}
 """Weights released for ResNet50 on CUB-200-2011."""
 
-SEEN = 12_000
+SIMILARITY_TIMES_IMAGES = 12_000
 """λ_sim times the images seen after the warm-up, on other networks: a search on val (docs/results.md)."""
+
+MOST_SIMILARITY = 8.0
+"""The largest λ_sim that is chosen so."""
+
+ALIGNED_RATIOS = {"balanced": 0.24, "best": 0.19}
+"""τ of presets for maps of the similarity loss alone: the best on val of docs/results.md's two sets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,26 +90,32 @@ class BridgingOptions:
         if self.batch_size_after is not None and self.batch_size_after < 1:
             raise ValueError(f"batch_size_after must be at least 1, got {self.batch_size_after}")
 
-    def published(self) -> Self:
+    def with_published(self) -> Self:
         """With the released weights where none was given."""
-        return self._with(PUBLISHED)
+        return self._filled(PUBLISHED)
 
-    def searched(self, *, images: int, epochs: int) -> Self:
+    def with_searched(self, *, images: int, epochs: int) -> Self:
         """With the weights for other networks where none was given.
 
         Args:
             images: of the training split.
             epochs: of the training, with the warm-up.
         """
-        seen = images * (epochs - self.warmed(epochs))
-        similarity = max(PUBLISHED["similarity"], min(8.0, round(SEEN / max(1, seen), 2)))
-        return self._with({"similarity": similarity, "norm": 0.0, "drop": 0.0})
+        seen = images * (epochs - self.warm_up_epochs(epochs))
+        similarity = min(MOST_SIMILARITY, round(SIMILARITY_TIMES_IMAGES / max(1, seen), 2))
+        similarity = max(PUBLISHED["similarity"], similarity)
+        return self._filled({"similarity": similarity, "norm": 0.0, "drop": 0.0})
 
-    def warmed(self, epochs: int) -> int:
+    @property
+    def aligns_alone(self) -> bool:
+        """Whether the similarity loss is the only one beside classification."""
+        return bool(self.similarity) and not self.norm and not self.drop
+
+    def warm_up_epochs(self, epochs: int) -> int:
         """Epochs of warm-up, of so many in all."""
         return round(2 / 7 * epochs) if self.warm_up is None else min(self.warm_up, epochs)
 
-    def _with(self, usual: dict[str, Any]) -> Self:
+    def _filled(self, usual: dict[str, Any]) -> Self:
         return replace(self, **{name: value for name, value in usual.items() if getattr(self, name) is None})
 
 
@@ -115,9 +127,9 @@ class BridgingTheGap(Method):
 
     def __init__(self, classifier: Classifier, options: BridgingOptions, *, epochs: int = 1) -> None:
         super().__init__(classifier, options, epochs=epochs)
-        options = options.published()
+        options = options.with_published()
         self.weights = {name: float(getattr(options, name)) for name in PUBLISHED}
-        self.warm_up = options.warmed(epochs)
+        self.warm_up = options.warm_up_epochs(epochs)
         if self.warm_up >= epochs and (self.weights["similarity"] or self.weights["norm"]):
             log.warning(
                 "bridging.warm_up: of %s epochs %s are warm-up; none is left for similarity and norm loss",

@@ -148,7 +148,7 @@ def load(path: Path, asked: ModelOptions) -> Model:
             "mean": tuple(given["mean"]),
             "std": tuple(given["std"]),
             "run": dict(given["run"]),
-            "use": dict(given["use"]),
+            "use": dict(given["use"]) | ({"usual_ratios": ratios} if (ratios := method.usual_ratios) else {}),
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its description is damaged ({type(error).__name__}: {error})") from error

@@ -173,10 +173,12 @@ def _timm_network(
     if options.map_size is not None:
         raise ModelError(f"map_size is for the papers' networks ({', '.join(PAPERS)}); {name} takes stride")
     if not timm.is_model(timm_name):
-        if len(Path(name).parts) > 1:
-            raise ModelError(f"there is no run or file {name!r}")
-        near = difflib.get_close_matches(name, [*PAPERS, *timm.list_models()], n=5, cutoff=0.4)
-        raise ModelError(f"there is no model {name!r}" + (f"; near it are {', '.join(near)}" if near else ""))
+        last = Path(name).name
+        near = difflib.get_close_matches(last, [*PAPERS, *timm.list_models()], n=5, cutoff=0.4)
+        where = "run, file or model" if last != name else "model"
+        raise ModelError(
+            f"there is no {where} {name!r}" + (f"; near it are {', '.join(near)}" if near else "")
+        )
     network = _create(timm_name, options.stride)
     size = options.input_size or _pretrained_config(options, network)["input_size"][-1]
     prove_fit(network, name, (size, size))  # before any download

@@ -39,7 +39,7 @@ class DataOptions:
         train_split: the split to train on; train-proxy is ImageNet's small one.
         val_split: the split that epochs are measured on; where the data has none, a part of the training
             images is split off.
-        val_share: how large a part, in (0, 1).
+        val_share: how large a part, in [0, 1); 0 holds nothing out.
     """
 
     data: str = "synthetic"
@@ -51,8 +51,8 @@ class DataOptions:
     val_share: float = 0.2
 
     def __post_init__(self) -> None:
-        if not 0 < self.val_share < 1:
-            raise ValueError(f"val_share must be in (0, 1), got {self.val_share}")
+        if not 0 <= self.val_share < 1:
+            raise ValueError(f"val_share must be in [0, 1), got {self.val_share}")
         if self.train_split == self.val_split:
             raise ValueError(f"train_split and val_split are both {self.train_split!r}")
         if "test" in (self.train_split, self.val_split):
@@ -150,7 +150,8 @@ class TrainerOptions:
         deterministic: only algorithms that give the same result each time, where there are any.
         workers: reading processes on each device; default: one less than there are cores, at most 8.
         loggers: tensorboard and wandb, beside metrics.csv, which is always written.
-        early_stop: end after so many validations without a better one; default: never.
+        early_stop: end after so many validations without a better one by validation.criterion; default:
+            never.
     """
 
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -249,7 +250,9 @@ class TrainConfig(DataOptions, ModelOptions, MethodOptions):
         bridging = self.bridging
         if self.method == "bridging":
             papers = self.backbone in PAPERS
-            bridging = bridging.published() if papers else bridging.searched(images=images, epochs=epochs)
+            bridging = (
+                bridging.with_published() if papers else bridging.with_searched(images=images, epochs=epochs)
+            )
         return replace(
             self,
             bridging=bridging,

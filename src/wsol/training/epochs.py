@@ -59,9 +59,9 @@ class Epochs(Callback):
 
     Attributes:
         rows: numbers of the finished epochs.
-        best: the best epoch's row.
+        best: the row of the epoch that is used: the best by the criterion, without one the last.
         waited: validations since it.
-        ratio: τ chosen on val in the best epoch; None without boxes or masks.
+        ratio: τ chosen on val in that epoch; None without boxes or masks.
         unread: reasons of the training images that could not be read, by file.
         skipped: images of val that could not be used.
         resumed: epochs that were finished before this call.
@@ -145,12 +145,13 @@ class Epochs(Callback):
 
     def _note(self, row: Row, found: Validation | None) -> None:
         self.rows.append(row)
-        if self.val is None or (found is not None and self.criterion is None):
+        if found is not None:
+            self.skipped = found.skipped
+        if self.criterion is None:
             self.best = row
         elif found is not None:
             better = self._better(row)
             self.waited = 0 if better else self.waited + 1
-            self.skipped = found.skipped
             if better:
                 self.best, self.ratio = row, found.ratio
 

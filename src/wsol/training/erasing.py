@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from wsol.errors import DataError, ImageError, UsageError
 from wsol.export.files import atomic_write
-from wsol.inference.localizer import Localizer
+from wsol.inference.mapmaker import MapMaker
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.maps import upsample
 from wsol.methods.ae import AEClassifier, AEOptions
@@ -148,7 +148,7 @@ def _mine(
         kept: NDArray[np.uint8] = np.load(path, allow_pickle=False)
         return kept
     runtime = RuntimeOptions(device=config.trainer.accelerator)
-    localizer = Localizer(model, LocalizerOptions(map="cam", preset="fast"), runtime)
+    localizer = MapMaker(model, LocalizerOptions(map="cam", preset="fast"), runtime)
     height, width = images.frame
     mined = np.zeros((len(images), -(-height * width // 8)), np.uint8)
     loader = DataLoader(_Frames(images), batch_size=BATCH, collate_fn=list)

@@ -206,6 +206,8 @@ def open_parts(config: TrainConfig) -> Parts:
         raise UsageError(
             f"val_split: {data.name} has no split {config.val_split!r}; it has {', '.join(data.tables)}"
         )
+    if not config.val_share:
+        return Parts(data, train_split, None, False, notes)
     train_split, val = hold_out(train_split, config.val_share, config.training.seed)
     return Parts(data, train_split, val if val.examples else None, bool(val.examples), notes)
 

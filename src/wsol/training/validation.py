@@ -14,9 +14,9 @@ from wsol.evaluation.labels import LabelMap
 from wsol.evaluation.measure import measure
 from wsol.evaluation.protocol import Protocol
 from wsol.evaluation.records import AnyRecords
-from wsol.evaluation.scoring import choose_ratios, scores_of
+from wsol.evaluation.scoring import choose_ratio, choose_ratios, scores_of
 from wsol.evaluation.sources import ModelMaps
-from wsol.inference.localizer import Localizer
+from wsol.inference.mapmaker import MapMaker
 from wsol.inference.options import LocalizerOptions, Preset, RuntimeOptions
 from wsol.inference.reading import read_batches
 from wsol.models import Model
@@ -36,7 +36,8 @@ class Validation:
 
     Attributes:
         scores: in [0, 1]; thresholds are the best on the split itself (oracle).
-        ratio: τ of the largest contour at IoU 0.5 (for masks: of the highest mean IoU); None without truth.
+        ratio: τ that the model is to be used with: the largest contour's, best on average over IoU 0.3, 0.5
+            and 0.7 (for masks: of the highest mean IoU); None without truth.
         skipped: "where: reason" of each image that could not be used.
     """
 
@@ -87,7 +88,7 @@ def validate(
     rank, world = process()
     share = replace(split, examples=split.examples[rank::world], problems=split.problems if rank == 0 else ())
     copied = replace(model, classifier=copy.deepcopy(model.classifier).cpu().eval(), trained=True)
-    localizer = Localizer(copied, LocalizerOptions(map=options.map, preset=preset), runtime)
+    localizer = MapMaker(copied, LocalizerOptions(map=options.map, preset=preset), runtime)
     if split.truth == "none":
         return _classify(localizer, data, share)
     standard, percentile = options.standard(split.truth)
@@ -109,7 +110,9 @@ def validate(
     whole = _joined(parts)
     ratios = choose_ratios(whole, protocol)
     scores = {score.name: score.value for score in scores_of(whole, protocol, ratios, resamples=1)}
-    return Validation(scores, ratios["largest", 0.5], [line for _, lines in gathered for line in lines])
+    return Validation(
+        scores, choose_ratio(whole, protocol), [line for _, lines in gathered for line in lines]
+    )
 
 
 def process() -> tuple[int, int]:
@@ -151,7 +154,7 @@ def _joined(parts: list[AnyRecords]) -> AnyRecords:
     return type(parts[0])(**joined, depth=parts[0].depth)
 
 
-def _classify(localizer: Localizer, data: DataSet, share: Split) -> Validation:
+def _classify(localizer: MapMaker, data: DataSet, share: Split) -> Validation:
     """Share of images whose most probable class is the true one."""
     runtime, right, seen = localizer.runtime, 0, 0
     skipped = [f"{share.name}: {problem}" for problem in share.problems]
