@@ -1,6 +1,7 @@
 """The study: its grid can be trained, its numbers are those of the evaluation, its tables show them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from tests.training.conftest import fill_boxes, squares, start
 from wsol.cli import main
 from wsol.commands.train import train_parser
 from wsol.evaluation.result import load_result
+from wsol.methods.bridging import BridgingOptions
+from wsol.training.config import TrainConfig
+from wsol.training.recipes import write_config
 
 __all__ = ["squares", "start"]
 
@@ -85,6 +89,11 @@ def test_numbers_are_those_of_the_evaluation(data: Path, work: Path, tmp_path: P
         "PxAP": pixels.score("PxAP"),
     }.items():
         assert found[name].estimate == pytest.approx(theirs.value, abs=1e-12), name
+    fixed = ["--policy", "fixed", "--ratio", "0.3", "--output", str(tmp_path / "fixed")]
+    assert main([*asked, *fixed]) == 0
+    score = load_result(tmp_path / "fixed").score("BoxAccV2")
+    found = measures(records, replace(PLAIN, ratio=0.3), split="test")
+    assert found["BoxAccV2"].estimate == pytest.approx(score.value, abs=1e-12)
 
 
 def test_over_seeds_is_the_mean_of_the_seeds(work: Path) -> None:
@@ -150,6 +159,17 @@ def test_best_shares_by_hand() -> None:
     )  # fmt: skip
     of_max, of_percentile = diagnose.best_shares(records)
     assert (of_max[0], of_percentile[0]) == (51 / 255, 0.5)
+
+
+def test_length_shows_what_each_epoch_measured(tmp_path: Path) -> None:
+    run = train.folder(tmp_path, "squares", grid.DEFAULT.name, 0)
+    run.mkdir(parents=True)
+    (run / "metrics.csv").write_text("epoch,similarity,val MaxBoxAccV2\n1,,0.5\n2,-2.0,0.75\n")
+    weighted = TrainConfig(method="bridging", bridging=BridgingOptions(similarity=4.0))
+    write_config(weighted, run / "config.yaml")
+    boxes, loss = figures.length(tmp_path, ["squares"]).axes
+    assert [np.asarray(line.get_xydata()).tolist() for line in boxes.lines] == [[[1, 50], [2, 75]]]
+    assert [np.asarray(line.get_xydata()).tolist() for line in loss.lines] == [[[2, -0.5]]]
 
 
 def test_page_figures_and_gallery(

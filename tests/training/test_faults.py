@@ -183,6 +183,28 @@ def test_val_without_boxes(config: TrainConfig, copied: Path) -> None:
     assert run.best == run.rows[-1]
     assert "val Top-1 Cls" in run.best
     assert run.ratio is None
+    kept, last = (load_file(run.folder / f"{name}.safetensors") for name in ("best", "last"))
+    assert all(torch.equal(tensor, last[name]) for name, tensor in kept.items())
+
+
+def test_val_without_boxes_is_told_of_and_not_waited_for(
+    config: TrainConfig, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image of val that cannot be read is listed; weights are there before the first validation."""
+    (copied / "metadata" / "val" / "localization.txt").write_text("")
+    (copied / "images" / "val" / "blue" / "1.png").write_text("no picture")
+    rare = replace(config, data=str(copied), validation=ValidationOptions(every=3))
+    written: list[str] = []
+    save = epochs.save_model
+
+    def noted(path: Path, *given: Any, **named: Any) -> None:
+        written.append(path.name)
+        save(path, *given, **named)
+
+    monkeypatch.setattr(epochs, "save_model", noted)
+    run = train(rare, progress=False)
+    assert [line for line in run.skipped if "val/blue/1.png" in line]
+    assert written == ["last.safetensors", "best.safetensors"] * 3
 
 
 def test_val_without_boxes_stops_early_by_accuracy_alone(config: TrainConfig, copied: Path) -> None:
