@@ -34,7 +34,7 @@ def advise(
 
     Args:
         train: what is trained on.
-        val: what the best epoch is chosen on; None if nothing is.
+        val: what epochs are measured on; None if nothing is.
         classes: names by class index; empty if nobody named them.
         duplicates: of :func:`find_duplicates`.
 

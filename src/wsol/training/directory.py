@@ -96,7 +96,7 @@ class Parts:
     Attributes:
         data: the data set.
         train: trained on.
-        val: chosen on; None if there is none.
+        val: measured on; None if there is none.
         held_out: whether ``val`` was split off the training images.
         notes: problems of the tables.
     """
