@@ -21,6 +21,7 @@ from wsol.inference.localizer import Localizer
 from wsol.inference.reading import read_batches
 from wsol.maps import upsample
 from wsol.methods.saved import weights_file
+from wsol.training.directory import LAST_WEIGHTS
 
 BATCH = 16
 SPLITS = ("val", "test")
@@ -93,11 +94,13 @@ def measure_run(model: str, data_folder: Path, folder: Path, wanted: dict[str, d
     """Measure a model with these maps, as far as it is not done.
 
     Args:
-        model: a run directory, weights in it, or a name.
+        model: a run directory, of which the last epoch is measured, as the protocol reports it; or a name.
         data_folder: of the data set, with metadata/ and metadata-masks/.
         folder: for the records.
         wanted: options of :func:`wsol.load` for each map.
     """
+    last = Path(model) / LAST_WEIGHTS
+    model = str(last) if last.is_file() else model  # adversarial erasing has no last epoch
     weights = weights_file(model)
     since = weights.stat().st_mtime if weights else 0
     todo = {
@@ -214,14 +217,13 @@ def main() -> None:
     """Measure runs: ``python -m benchmarks.study.measure DATA RUN [RUN …]``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("data", type=Path, help="folder of the data set")
-    parser.add_argument("models", nargs="+", help="run directories, weights in them, or names of models")
+    parser.add_argument("models", nargs="+", help="run directories, or names of models")
     parser.add_argument("--records", type=Path, default=Path("runs/study/records"))
     parser.add_argument("--maps", choices=LEVELS, default="presets", help="which maps")
     asked = parser.parse_args()
     measure_centre(asked.data, asked.records / asked.data.name / "centre")
     for model in asked.models:
-        named = Path(model).parent if Path(model).suffix == ".safetensors" else Path(model)
-        folder = asked.records / asked.data.name / named.name
+        folder = asked.records / asked.data.name / Path(model).name
         measure_run(model, asked.data, folder, LEVELS[asked.maps])
         print(f"{asked.data.name}: {model} is measured", flush=True)
 

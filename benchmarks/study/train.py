@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.study.grid import EPOCHS, SEEDS, Level, Training, planned
 from benchmarks.study.measure import LEVELS, is_measured
 from wsol.methods.saved import WEIGHTS
-from wsol.training.directory import LAST_WEIGHTS, finished
+from wsol.training.directory import finished
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # a training on each core is faster than one on all
@@ -94,9 +94,7 @@ def train_all(sets: list[Path], work: Path, *, hours: float, jobs: int) -> list[
             if done.returncode:
                 return f"{target}: failed, see {log}"
         trained = time.monotonic()
-        last = target / LAST_WEIGHTS  # the epoch that the protocol reports; adversarial erasing has none
-        measured = str(last if last.is_file() else target)
-        measure = [sys.executable, "-m", "benchmarks.study.measure", str(data), measured]
+        measure = [sys.executable, "-m", "benchmarks.study.measure", str(data), str(target)]
         kept = ["--records", str(work / "records"), "--maps", level(training, seed)]
         done = subprocess.run([*measure, *kept], env={"OMP_NUM_THREADS": "1"} | os.environ, check=False)
         took = f"{trained - start:.0f} s, measured {time.monotonic() - trained:.0f} s"
