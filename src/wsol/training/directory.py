@@ -165,8 +165,8 @@ def _check_same(folder: Path, config: TrainConfig, parts: Parts) -> None:
     before = differences(read_config(folder / CONFIG), config)
     if changed := [line for line in before if not line.startswith(MAY_CHANGE)]:
         raise UsageError(
-            f"{folder} holds a training of other settings ({'; '.join(changed)}: there, now). Choose "
-            "another --output, or say --overwrite"
+            f"{folder} holds a training of other settings ({'; '.join(changed)}: there, now). Go on "
+            f"with its own (--config {folder / CONFIG}), choose another --output, or say --overwrite"
         )
 
 
