@@ -124,7 +124,11 @@ def length(work: Path, sets: Sequence[str]) -> Figure:
         loss.set_title(f"{data}: similarity loss, train", fontsize=9)
         for axes in (boxes, loss):
             axes.set_xlabel("epoch")
-    _legend(panels[0])
+    named = {
+        label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if named:
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named), fontsize=8)
     return figure
 
 

@@ -8,6 +8,7 @@ from benchmarks.study.grid import CAM_USUAL, DEFAULT, LEAD, OTHERS, SEARCH, SEED
 from benchmarks.study.tables import Row, limits, table
 from wsol.export.files import atomic_write
 from wsol.inference.options import USUAL_RATIOS
+from wsol.methods import METHODS
 from wsol.methods.bridging import ALIGNED_RATIOS
 
 HEADING = "## Tables"
@@ -32,8 +33,8 @@ ROWS = (
         row
         for training in OTHERS
         for row in (
-            Row(training.name, training.name),
-            Row(f"{training.name} + NWC + PaS", training.name, "nwc", 90),
+            Row(METHODS[training.name].title, training.name),
+            Row(f"{METHODS[training.name].title} + NWC + PaS", training.name, "nwc", 90),
         )
     ),
     Row("F alone", "cam", "norm"),
