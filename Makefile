@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format benchmark browser clean
+.PHONY: demo test lint format endurance benchmark browser clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wsol demo
 
 test: $(VENV)/.dev browser lint
 	$(BIN)/pytest -n 2
+
+# The long part of the tests: thousands of hostile files, kills, full disks, a cluster that loses a node.
+endurance: $(VENV)/.dev
+	$(BIN)/pytest -m endurance -rA
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
