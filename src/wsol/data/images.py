@@ -4,8 +4,10 @@ import glob
 import os
 import stat
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,22 @@ _TURNS = {
 
 class UnusableError(ValueError):
     """Pixels that decode but cannot be shown as a photograph."""
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image file that is no local file: in a table, an archive, or a store over a network.
+
+    Attributes:
+        name: what it is called.
+        read: gives the bytes of the file; what it raises is the reason why there are none.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
@@ -102,7 +120,7 @@ def _walk(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def read_image(
-    path: str | Path, size: tuple[int, int] | None = None, *, upright: bool = True
+    path: str | Path | StoredImage, size: tuple[int, int] | None = None, *, upright: bool = True
 ) -> tuple[Image.Image, tuple[int, int]]:
     """Decode a photograph into upright RGB.
 
@@ -111,7 +129,7 @@ def read_image(
     frame is taken.
 
     Args:
-        path: the file.
+        path: the file, wherever it is kept.
         size: (height, width) that the caller will shrink the picture to. A JPEG is then decoded at the
             half, quarter or eighth that keeps both sides at least four times that large, which saves most
             of the time of a large photograph and hardly changes a pixel; ``None`` decodes every pixel.
@@ -165,7 +183,7 @@ def read_size(path: str | Path) -> tuple[tuple[int, int], int]:
 
 
 @contextmanager
-def _refusals(path: str | Path) -> Iterator[None]:
+def _refusals(path: str | Path | StoredImage) -> Iterator[None]:
     """Whatever goes wrong with a file as an ImageError that says why."""
     try:
         yield
@@ -180,7 +198,7 @@ def _refusals(path: str | Path) -> Iterator[None]:
         reason = error.strerror or str(error)
     except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged data
         reason = f"damaged or unsupported ({type(error).__name__}: {error})"
-    raise ImageError(path, reason)
+    raise ImageError(str(path), reason)
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -208,6 +226,17 @@ def _rgb(image: Image.Image, orientation: int) -> Image.Image:
     return image.convert("RGB")
 
 
+def _file(path: str | Path | StoredImage) -> str | Path | BytesIO:
+    """What Pillow is to open."""
+    if not isinstance(path, StoredImage):
+        _check_file(path)
+        return path
+    data = path.read()
+    if not data:
+        raise UnusableError("the file is empty")
+    return BytesIO(data)
+
+
 def _check_file(path: str | Path) -> None:
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
@@ -217,12 +246,11 @@ def _check_file(path: str | Path) -> None:
 
 
 def _read(
-    path: str | Path, size: tuple[int, int] | None, upright: bool
+    path: str | Path | StoredImage, size: tuple[int, int] | None, upright: bool
 ) -> tuple[Image.Image, tuple[int, int]]:
-    _check_file(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # oddities in metadata; pixels that fail raise
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(_file(path), formats=FORMATS) as image:
             width, height = image.size
             if size is not None:
                 side = DRAFT * max(size)  # whichever way up

@@ -18,7 +18,7 @@ from wsol.data.images import find_images
 from wsol.errors import ImageError
 from wsol.inference.localization import Localization
 from wsol.inference.mapmaker import MapMaker, Seen
-from wsol.inference.reading import read_batches
+from wsol.inference.reading import Batch, read_batches
 from wsol.maps import normalize, upsample
 from wsol.thresholds import foreground
 
@@ -99,7 +99,7 @@ class Localizer(MapMaker):
             The image's place in ``images``, with its result or the reason why it has none. Images of a
             batch that cannot be read come before the others of that batch.
         """
-        asked = self._asked(label)
+        self._asked(label)
         batches = read_batches(
             [Path(image) if isinstance(image, str) else image for image in images],
             self.model.input_size,
@@ -108,12 +108,25 @@ class Localizer(MapMaker):
             pin=self.device.type == "cuda",
         )
         for batch in batches:
-            yield from batch.errors
-            if batch.indices:
-                sources = [images[index] for index in batch.indices]
-                yield from zip(
-                    batch.indices, self._localize(batch.images, asked, sources, batch.sizes), strict=True
-                )
+            yield from self.of_batch(batch, images, label)
+
+    def of_batch(
+        self, batch: Batch, images: Sequence[Any], label: Label | None = None
+    ) -> Iterator[tuple[int, Localization | ImageError]]:
+        """Localise a batch that was read; see :meth:`stream`.
+
+        Args:
+            batch: of :func:`wsol.inference.reading.read_batch`.
+            images: what it was read from.
+            label: see :meth:`__call__`.
+        """
+        asked = self._asked(label)
+        yield from batch.errors
+        if batch.indices:
+            sources = [images[index] for index in batch.indices]
+            yield from zip(
+                batch.indices, self._localize(batch.images, asked, sources, batch.sizes), strict=True
+            )
 
     def _many(self, images: Sequence[ImageLike], label: Label | None) -> Localizations:
         images = [found for image in images for found in _expand(image)]

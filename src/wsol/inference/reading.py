@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wsol.cores import usable_cores
-from wsol.data.images import read_image
+from wsol.data.images import StoredImage, read_image
 from wsol.data.inputs import to_image
 from wsol.errors import ImageError, WsolError
 
@@ -60,7 +60,7 @@ class _Inputs(Dataset[tuple[int, Tensor | ImageError, tuple[int, int]]]):
         return index, to_frame(image, self.input_size), size
 
     def _open(self, item: Any, index: int) -> tuple[Image.Image, tuple[int, int]]:  # noqa: ANN401
-        if isinstance(item, (str, Path)):
+        if isinstance(item, (str, Path, StoredImage)):
             return read_image(item, self.input_size if self.draft else None, upright=self.upright)
         try:
             image = to_image(item)
@@ -88,6 +88,12 @@ def _collate(samples: list[tuple[int, Tensor | ImageError, tuple[int, int]]]) ->
     )
 
 
+def read_batch(items: Sequence[Any], input_size: tuple[int, int]) -> Batch:
+    """One batch of these items, read by this process; see :func:`read_batches`."""
+    inputs = _Inputs(items, input_size, draft=True, upright=True)
+    return _collate([inputs[index] for index in range(len(items))])
+
+
 def quiet_worker(_: int) -> None:
     """Start of a reading process: one thread, and Ctrl-C is the main process's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which stops the workers
@@ -113,7 +119,7 @@ def read_batches(
     """Read items in order, a batch at a time.
 
     Args:
-        items: paths, or images from memory (see :func:`wsol.data.inputs.to_image`).
+        items: paths, stored images, or images from memory (see :func:`wsol.data.inputs.to_image`).
         input_size: (height, width) of the frame.
         batch_size: images a batch.
         workers: reading processes; None: one less than there are cores, at most 8; 0: this process.
