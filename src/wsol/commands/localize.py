@@ -9,9 +9,13 @@ from jsonargparse import Namespace
 
 from wsol.commands import EXIT_CODES, EXIT_INTERRUPTED, EXIT_SKIPPED, add_options, options_of
 from wsol.commands.parser import ArgumentParser
+from wsol.errors import UsageError
 
 if TYPE_CHECKING:
+    from wsol.bulk.run import BulkSummary
+    from wsol.inference.options import LocalizerOptions, RuntimeOptions
     from wsol.inference.run import RunSummary
+    from wsol.models import ModelOptions
 
 
 def demo_parser() -> ArgumentParser:
@@ -27,6 +31,7 @@ def demo_parser() -> ArgumentParser:
 
 def localize_parser() -> ArgumentParser:
     """Options of ``wsol localize``."""
+    from wsol.bulk.options import RayOptions
     from wsol.inference.options import LocalizerOptions, RuntimeOptions
     from wsol.inference.run import TARGETS
     from wsol.models import ModelOptions
@@ -55,13 +60,22 @@ def localize_parser() -> ArgumentParser:
         "--overwrite", action="store_true", help="forget what an earlier run left in the folder"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
-    for kind in (ModelOptions, LocalizerOptions, RuntimeOptions):
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="local: this process and its reading processes; ray: bulk work by Ray Data on one machine or a "
+        "cluster, from tables and archives too, of any store (s3://…), into Parquet and COCO files; see "
+        "docs/scale.md",
+    )
+    for kind in (ModelOptions, LocalizerOptions, RuntimeOptions, RayOptions):
         add_options(parser, kind)
     return parser
 
 
 def localize(options: Namespace) -> int:
     """Run ``wsol localize``; returns the exit code."""
+    from wsol.bulk.options import RayOptions
     from wsol.inference.localizer import Localizer
     from wsol.inference.options import LocalizerOptions, RuntimeOptions
     from wsol.inference.run import localize_files
@@ -71,6 +85,10 @@ def localize(options: Namespace) -> int:
     model_options: ModelOptions = options_of(ModelOptions, options)
     localizer_options: LocalizerOptions = options_of(LocalizerOptions, options)
     runtime: RuntimeOptions = options_of(RuntimeOptions, options)
+    if options.engine == "ray":
+        return _localize_bulk(options, model_options, localizer_options, runtime)
+    if options_of(RayOptions, options) != RayOptions():
+        raise UsageError("actors, shard_size and column are for --engine ray")
     localizer = Localizer(load_model(model_options), localizer_options, runtime)
     summary = localize_files(
         localizer,
@@ -83,6 +101,38 @@ def localize(options: Namespace) -> int:
         progress=not options.quiet,
     )
     return _tell(summary, quiet=options.quiet)
+
+
+def _localize_bulk(
+    options: Namespace,
+    model_options: "ModelOptions",
+    localizer_options: "LocalizerOptions",
+    runtime: "RuntimeOptions",
+) -> int:
+    from wsol.bulk.options import RayOptions
+    from wsol.methods.saved import load_model
+
+    if other := set(options.format) - {"coco"}:
+        raise UsageError(f"--engine ray writes Parquet and COCO, not {', '.join(sorted(other))}")
+    if runtime.workers is not None:
+        raise UsageError("workers are for --engine local; Ray reads by one task a core")
+    try:
+        from wsol.bulk.run import localize_bulk
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--engine ray needs {error.name}: pip install 'wsol[ray]'") from error
+    summary = localize_bulk(
+        load_model(model_options),
+        model_options,
+        options.paths,
+        options.output,
+        options=localizer_options,
+        runtime=runtime,
+        bulk=options_of(RayOptions, options),
+        label=options.label,
+        overwrite=options.overwrite,
+        progress=not options.quiet,
+    )
+    return _tell_bulk(summary, quiet=options.quiet)
 
 
 def demo(options: Namespace) -> int:
@@ -142,6 +192,30 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
         print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
     if not len(summary.journal):
+        return 1
+    return EXIT_SKIPPED if summary.skipped else 0
+
+
+def _tell_bulk(summary: "BulkSummary", *, quiet: bool) -> int:
+    """Print what the folder holds; returns the exit code."""
+    output = summary.output.rstrip("/")
+    if not quiet:
+        rate = f" ({summary.done / summary.seconds:.1f} a second)" if summary.done else ""
+        print(
+            f"{summary.done} images localised now, in {summary.seconds:.1f} s{rate}; {summary.resumed} of "
+            f"{summary.shards} shards were written before; {summary.images} images in the folder."
+        )
+        print(f"{output}/boxes/*.parquet\n{output}/coco/*.json")
+    if summary.ignored:
+        print(f"{summary.ignored} other files in the folders are not images by their names.", file=sys.stderr)
+    if summary.skipped:
+        print(f"Skipped, {summary.skipped} in all, listed in {output}/skipped.csv:", file=sys.stderr)
+        for path, reason in summary.examples:
+            print(f"  {path}: {reason}", file=sys.stderr)
+    if summary.interrupted:
+        print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if summary.images == summary.skipped:
         return 1
     return EXIT_SKIPPED if summary.skipped else 0
 

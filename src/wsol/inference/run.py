@@ -94,7 +94,7 @@ def localize_files(
     images = [image for image in images if own.isdisjoint(image.parents)]  # not what a run wrote
     if not images:
         raise WsolError(f"no images in {', '.join(map(str, paths))}")
-    settings = _settings(localizer, model_options, label)
+    settings = settings_of(localizer, model_options, label)
     output.mkdir(parents=True, exist_ok=True)
     formats = _claim(output, settings, formats, overwrite)
     journal = Journal(output / "results.jsonl")
@@ -153,7 +153,7 @@ def _stop_asked() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _settings(localizer: Localizer, model_options: ModelOptions, label: Label | None) -> dict[str, Any]:
+def settings_of(localizer: Localizer, model_options: ModelOptions, label: Label | None) -> dict[str, Any]:
     """Everything that changes a result."""
     names = localizer.model.classes.names
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
@@ -190,6 +190,13 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
         raise WsolError(
             f"{state_path} is not the state of a run ({error}); choose another --output"
         ) from error
+    check_same(output, before, settings)
+    _check_free(*(output / TARGETS[name] for name in asked if name not in had))
+    return [name for name in TARGETS if name in formats or name in had]
+
+
+def check_same(output: Path | str, before: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Results of other settings do not go into one folder."""
     now = json.loads(json.dumps(settings))
     changed = [f"{key}: {before.get(key)!r} -> {now[key]!r}" for key in now if before.get(key) != now[key]]
     if changed:
@@ -197,8 +204,6 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
             f"{output} holds results made with other settings ({'; '.join(changed)}). "
             "Choose another --output, or start anew with --overwrite."
         )
-    _check_free(*(output / TARGETS[name] for name in asked if name not in had))
-    return [name for name in TARGETS if name in formats or name in had]
 
 
 def _check_free(*paths: Path) -> None:

@@ -1,0 +1,1 @@
+"""Bulk work: the same localisation on many machines, by Ray Data."""

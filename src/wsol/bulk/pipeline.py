@@ -1,0 +1,210 @@
+"""The pipeline: Ray tasks read and decode, actors with a model each localise, the driver gathers shards."""
+
+import json
+import logging
+import os
+import signal
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from numpy.typing import NDArray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from wsol.bulk.items import chunks
+from wsol.bulk.plan import Plan
+from wsol.bulk.shards import record_of
+from wsol.errors import ImageError, WsolError
+from wsol.inference.localizer import Label, Localizer
+from wsol.inference.options import LocalizerOptions, RuntimeOptions
+from wsol.inference.reading import Batch, read_batch
+from wsol.models import Model
+
+BLOCK = 32 * 2**20
+"""Bytes of decoded images after which a reading task hands them on; as much waits in memory in each task."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the actors do.
+
+    Attributes:
+        model: the network, on the CPU.
+        options: map, threshold, boxes.
+        runtime: precision and batch size; ``device`` auto takes GPUs if the cluster has any.
+        label: the class to look for; None: the most probable.
+        column: of tables; see :class:`wsol.bulk.search.Search`.
+        actors: how many models work at once; None: one a GPU, without GPUs one a core but one.
+    """
+
+    model: Model
+    options: LocalizerOptions
+    runtime: RuntimeOptions
+    label: Label | None
+    column: str | None
+    actors: int | None
+
+
+def localize_shards(job: Job, plan: str, shards: Sequence[int]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Localise shards on the cluster that Ray is connected to, or on this machine.
+
+    Reading and the network go on at the same time; how much waits between them is bounded by Ray Data. What a
+    worker or a node that dies has not handed on is done again. The results do not depend on the cluster: an
+    image is always in the same batch.
+
+    Args:
+        job: what to do.
+        plan: address of the plan, which only this process and an actor on its machine read.
+        shards: which of its shards.
+
+    Yields:
+        A shard and its records (:func:`wsol.bulk.shards.record_of`), as soon as it is done, in any order.
+
+    Raises:
+        WsolError: something in the cluster failed for good.
+    """
+    with _cluster():
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        planned = ray.remote(Plan).options(num_cpus=0, scheduling_strategy=here).remote(plan)
+        read = _Read(planned, list(shards), job.column, job.runtime.batch_size, job.model.input_size)
+        runtime, resources = _actors(job)
+        rows = ray.data.range(len(shards), override_num_blocks=len(shards)).flat_map(read)
+        rows = rows.map_batches(  # of one row; Ray Data would put map() and the reading into the same actors
+            _Localize,
+            batch_size=1,
+            fn_constructor_args=(ray.put(job.model), job.options, runtime, job.label),
+            **resources,
+        )
+        try:
+            yield from _gathered(rows.iter_rows())
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise WsolError(f"the cluster failed ({reason}); what was written is kept") from error
+
+
+def _gathered(rows: Iterable[Row]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Shards of which all chunks are there."""
+    chunks_of: defaultdict[int, dict[int, str]] = defaultdict(dict)
+    counts: dict[int, int] = {}
+    for row in rows:
+        shard, chunk = int(row["shard"]), int(row["chunk"])
+        chunks_of[shard][chunk] = row["records"]
+        if row["last"]:
+            counts[shard] = chunk + 1
+        if len(chunks_of[shard]) == counts.get(shard):
+            found = chunks_of.pop(shard)
+            yield shard, [record for number in sorted(found) for record in json.loads(found[number])]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A shard's batches, one after the other."""
+
+    planned: Any  # the actor that has the plan
+    shards: Sequence[int]
+    column: str | None
+    batch_size: int
+    input_size: tuple[int, int]
+
+    def __call__(self, row: Row) -> Iterator[Row]:
+        shard = self.shards[row["id"]]
+        entries = ray.get(self.planned.entries.remote(shard))
+        for number, (items, last) in enumerate(chunks(entries, self.column, self.batch_size)):
+            batch = read_batch(items, self.input_size)
+            about = {
+                "names": [str(item) for item in items],
+                "indices": batch.indices,
+                "sizes": batch.sizes,
+                "errors": [(index, error.path, error.reason) for index, error in batch.errors],
+            }
+            yield {
+                "shard": shard,
+                "chunk": number,
+                "last": last,
+                "images": batch.images.permute(0, 2, 3, 1).numpy().tobytes(),  # (B, h, w, 3)
+                "about": json.dumps(about),
+            }
+
+
+class _Localize:
+    """An actor: it holds one model."""
+
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401 - a reference
+        options: LocalizerOptions,
+        runtime: RuntimeOptions,
+        label: Label | None,
+    ) -> None:
+        self.localizer = Localizer(ray.get(model), options, runtime)
+        self.label = label
+
+    def __call__(self, rows: dict[str, NDArray[Any]]) -> dict[str, list[Any]]:
+        about = json.loads(rows["about"][0])
+        height, width = self.localizer.model.input_size
+        images = np.frombuffer(rows["images"][0], np.uint8).reshape(-1, height, width, 3).copy()
+        errors = [(index, ImageError(path, reason)) for index, path, reason in about["errors"]]
+        sizes = [(height, width) for height, width in about["sizes"]]
+        batch = Batch(torch.from_numpy(images).permute(0, 3, 1, 2), about["indices"], sizes, errors)
+        names = about["names"]
+        found = dict(self.localizer.of_batch(batch, names, self.label))
+        records = [record_of(name, found[index]) for index, name in enumerate(names)]
+        return {
+            **{name: [rows[name][0]] for name in ("shard", "chunk", "last")},
+            "records": [json.dumps(records)],
+        }
+
+
+def _actors(job: Job) -> tuple[RuntimeOptions, dict[str, Any]]:
+    """Where the actors' networks are, and what Ray Data is to know of the actors."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cores, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+    device = job.runtime.device
+    if device == "auto":
+        device = "cuda" if gpus else "cpu"
+    if device == "cpu":
+        count, needs = job.actors or max(1, cores - 1), {"num_cpus": int(cores > 1)}
+    elif not (gpus or job.actors):
+        raise WsolError(
+            "the cluster has no GPU; --actors tells how many it will have, --device cpu does without"
+        )
+    else:
+        count, needs = job.actors or gpus, {"num_gpus": 1}
+    return replace(job.runtime, device=device), {
+        **needs,
+        "compute": ActorPoolStrategy(min_size=1, max_size=count),
+    }
+
+
+@contextmanager
+def _cluster() -> Iterator[None]:
+    """Ray, connected and quiet; settings of Ray Data are put back."""
+    own = not ray.is_initialized()
+    if own:
+        before_ray = signal.getsignal(signal.SIGTERM)
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # this process's; errors come as exceptions
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before_ray)  # Ray's handler would leave without a word
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = DataContext.get_current()
+    mine = {"target_max_block_size": BLOCK, "enable_progress_bars": False}
+    before = {name: getattr(context, name) for name in mine}
+    try:
+        for name, value in mine.items():
+            setattr(context, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+        if own:
+            ray.shutdown()

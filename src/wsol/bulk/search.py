@@ -1,0 +1,203 @@
+"""What paths, folders, globs, tables and archives stand for, one after the other, wherever they are kept."""
+
+import csv
+import glob
+import io
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
+
+from wsol.bulk import storage
+from wsol.errors import DataError
+
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+TABLES = (".csv", ".parquet")
+PATHS = ("image", "path", "file_name", "image_path", "file", "uri", "url")
+"""Columns of a table that are taken for paths of images, the first there is."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is read as one.
+
+    Attributes:
+        kind: an image file, a row group of a table that holds images, or an archive of images.
+        file: its path or URL.
+        group: which row group; 0 of others.
+        images: how many are known of.
+    """
+
+    kind: Literal["image", "table", "archive"]
+    file: str
+    group: int = 0
+    images: int = 1
+
+
+class Search:
+    """Iterates over what paths stand for, each file once.
+
+    A folder stands for the images in it, through all levels, as in :func:`wsol.data.images.find_images`; a
+    table (``.csv``, ``.parquet``) for the images that a column names, or holds; an archive (``.tar``,
+    compressed or not, as WebDataset's) for those in it; a glob for what it matches; any other name for an
+    image, even if it is missing, so that reading it says so. Relative paths in a table start at the folder
+    ``images`` beside it if that exists, else at its own.
+
+    Attributes:
+        ignored: files in the folders that are not images by their names.
+    """
+
+    def __init__(self, paths: Sequence[str], column: str | None = None) -> None:
+        """Name what to search.
+
+        Args:
+            paths: as on the command line.
+            column: of tables, the one that names or holds images; None: the only one that holds bytes, else
+                the first of :data:`PATHS`.
+        """
+        self.ignored = 0
+        self._paths = paths
+        self._column = column
+        self._others: Counter[str] = Counter()
+        self._files: set[str] = set()  # that were named, or matched by a glob
+        self._folders: list[str] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        """What is there.
+
+        Raises:
+            DataError: a table or a store that cannot be read.
+            ValueError: an empty path.
+        """
+        for path in self._paths:
+            if not path:
+                raise ValueError("an empty path names nothing; is a variable not set?")
+            system, place = storage.locate(path)
+            matches = _matches(system, place)
+            for match in matches:
+                yield from self._of(system, match)
+
+    def nothing(self) -> str:
+        """Why there is nothing to do."""
+        held = ", ".join(f"{count} {suffix}" for suffix, count in self._others.most_common(3))
+        other = f"; the folders hold {held}: tables and archives are to be named, or a glob" if held else ""
+        return f"no images in {', '.join(self._paths)}{other}"
+
+    def _of(self, system: AbstractFileSystem, path: str) -> Iterator[Entry]:
+        if self._seen(system, path):
+            return
+        address = storage.address_of(system, path)
+        if system.isdir(path):
+            yield from self._in_folder(system, path)
+            self._folders.append(address.rstrip("/") + "/")
+            return
+        self._files.add(address)
+        if path.endswith(".parquet"):
+            yield from self._in_parquet(system, path)
+        elif path.endswith(".csv"):
+            yield from self._in_csv(system, path)
+        else:
+            yield Entry("archive", address, images=0) if path.endswith(ARCHIVES) else Entry("image", address)
+
+    def _seen(self, system: AbstractFileSystem, path: str) -> bool:
+        """Whether an earlier path stood for it."""
+        address = storage.address_of(system, path)
+        return address in self._files or address.startswith(tuple(self._folders))
+
+    def _in_folder(self, system: AbstractFileSystem, folder: str) -> Iterator[Entry]:
+        for path in storage.walk(system, folder):
+            if self._seen(system, path):
+                continue
+            if storage.is_image(path):
+                yield Entry("image", storage.address_of(system, path))
+            else:
+                self.ignored += 1
+                self._others[posixpath.splitext(path)[1]] += 1
+
+    def _in_parquet(self, system: AbstractFileSystem, path: str) -> Iterator[Entry]:
+        address = storage.address_of(system, path)
+        try:
+            with system.open(path, "rb") as file:
+                table = pq.ParquetFile(file)
+                column = self._chosen(table.schema_arrow, address)
+                if holds_bytes(table.schema_arrow.field(column).type):
+                    for group in range(table.num_row_groups):
+                        rows = table.metadata.row_group(group).num_rows
+                        yield Entry("table", address, group, images=rows)
+                    return
+                base, row = _base(system, path), 0
+                for batch in table.iter_batches(columns=[column]):
+                    for value in batch.column(0).to_pylist():
+                        row += 1
+                        yield _named(system, base, value, f"{address}, row {row}")
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{address} cannot be read: {error}") from error
+
+    def _in_csv(self, system: AbstractFileSystem, path: str) -> Iterator[Entry]:
+        address = storage.address_of(system, path)
+        try:
+            with system.open(path, "rb") as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+                table = csv.DictReader(text)
+                names = [(name or "").strip() for name in table.fieldnames or ()]
+                table.fieldnames = names
+                column = self._chosen(pa.schema([(name, pa.string()) for name in names]), address)
+                base = _base(system, path)
+                for row in table:
+                    yield _named(system, base, row[column], f"{address}, line {table.line_num}")
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{address} cannot be read: {error}") from error
+
+    def _chosen(self, schema: pa.Schema, address: str) -> str:
+        return image_column(schema, self._column, address)
+
+
+def image_column(schema: pa.Schema, asked: str | None, address: str) -> str:
+    """The column of a table that names or holds images.
+
+    Raises:
+        DataError: there is none, or several might be meant.
+    """
+    holding = [name for name in schema.names if holds_bytes(schema.field(name).type)]
+    found = [asked] if asked else holding or [name for name in PATHS if name in schema.names][:1]
+    if len(found) != 1 or found[0] not in schema.names:
+        raise DataError(
+            f"{address}: {f'there is no column {asked}' if asked else 'which column has the images?'} "
+            f"Name it with --column; there are {', '.join(schema.names) or 'none'}"
+        )
+    return found[0]
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column holds encoded images: bytes, or as Hugging Face keeps them, ``bytes`` in a struct."""
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and holds_bytes(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _matches(system: AbstractFileSystem, path: str) -> list[str]:
+    """What a glob matches; another name, or a glob that matches nothing, stands for itself."""
+    if not glob.has_magic(path) or system.exists(path):
+        return [path]
+    found = sorted(map(str, system.glob(path)))
+    return [match for match in found if not posixpath.basename(match).startswith(".")] or [path]
+
+
+def _base(system: AbstractFileSystem, table: str) -> str:
+    folder = posixpath.dirname(table)
+    images = posixpath.join(folder, "images")
+    return images if system.isdir(images) else folder
+
+
+def _named(system: AbstractFileSystem, base: str, value: str | None, place: str) -> Entry:
+    """The image of a cell; an empty one is called by its place, under which reading finds nothing."""
+    value = (value or "").strip()
+    if not value:
+        return Entry("image", place)
+    return Entry(
+        "image", value if "://" in value else storage.address_of(system, posixpath.join(base, value))
+    )
