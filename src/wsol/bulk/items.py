@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from lzma import LZMAError
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,11 +56,27 @@ def _items(entry: Entry, column: str | None) -> Iterator[Item]:
     return iter([StoredImage(entry.file, partial(system.cat_file, path))])
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose header is whole: of a damaged one tarfile itself says that the archive ends."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
 def _members(address: str) -> Iterator[StoredImage]:
     """The images of an archive, read from its start to its end; nothing is unpacked to a disk."""
     try:
         system, path = storage.locate(address)
-        with system.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|*") as archive:
+        with (
+            system.open(path, "rb") as file,
+            tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as archive,
+        ):
             for member in archive:
                 name = f"{address}/{member.name}"
                 if not member.isfile() or not storage.is_image(member.name):

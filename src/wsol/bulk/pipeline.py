@@ -74,7 +74,8 @@ def localize_shards(job: Job, plan: str, shards: Sequence[int]) -> Iterator[tupl
     """
     with _cluster():
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        planned = ray.remote(Plan).options(num_cpus=0, scheduling_strategy=here).remote(plan)
+        stays = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
+        planned = ray.remote(Plan).options(**stays).remote(plan)
         read = _Read(planned, list(shards), job.column, job.runtime.batch_size, job.model.input_size)
         runtime, resources = _actors(job)
         rows = ray.data.range(len(shards), override_num_blocks=len(shards)).flat_map(read)

@@ -89,12 +89,12 @@ class Search:
         return f"no images in {', '.join(self._paths)}{other}"
 
     def _of(self, system: AbstractFileSystem, path: str) -> Iterator[Entry]:
-        if self._seen(system, path):
-            return
         address = storage.address_of(system, path)
         if system.isdir(path):
             yield from self._in_folder(system, path)
             self._folders.append(address.rstrip("/") + "/")
+            return
+        if self._seen(address) and system.exists(path):
             return
         self._files.add(address)
         if path.endswith(".parquet"):
@@ -104,17 +104,20 @@ class Search:
         else:
             yield Entry("archive", address, images=0) if path.endswith(ARCHIVES) else Entry("image", address)
 
-    def _seen(self, system: AbstractFileSystem, path: str) -> bool:
-        """Whether an earlier path stood for it."""
-        address = storage.address_of(system, path)
-        return address in self._files or address.startswith(tuple(self._folders))
+    def _seen(self, address: str) -> bool:
+        """Whether an earlier path stood for it; a folder does not stand for what is passed over in it."""
+        if address in self._files:
+            return True
+        folder = next((folder for folder in self._folders if address.startswith(folder)), None)
+        return folder is not None and storage.is_image(address) and "/." not in address[len(folder) - 1 :]
 
     def _in_folder(self, system: AbstractFileSystem, folder: str) -> Iterator[Entry]:
         for path in storage.walk(system, folder):
-            if self._seen(system, path):
+            address = storage.address_of(system, path)
+            if self._seen(address):
                 continue
             if storage.is_image(path):
-                yield Entry("image", storage.address_of(system, path))
+                yield Entry("image", address)
             else:
                 self.ignored += 1
                 self._others[posixpath.splitext(path)[1]] += 1

@@ -47,10 +47,10 @@ def walk(system: AbstractFileSystem, folder: str) -> Iterator[str]:
         path = entry["name"].rstrip("/")
         if posixpath.basename(path).startswith(".") or path == folder.rstrip("/"):
             continue
-        if entry["type"] != "directory":
-            yield path
-        elif not entry.get("islink"):
+        if entry["type"] == "directory" and not entry.get("islink"):
             yield from walk(system, path)
+        elif not (entry.get("islink") and system.isdir(path)):
+            yield path
 
 
 def is_image(path: str) -> bool:
