@@ -1,0 +1,161 @@
+"""Bulk work on several nodes on this machine, while workers, a node, or the driver are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from tests.inference.conftest import checkpoint, model, photos
+from wsol import LocalizerOptions, RuntimeOptions
+from wsol.bulk.options import RayOptions
+from wsol.bulk.run import BulkSummary, localize_bulk
+from wsol.models import Model, ModelOptions
+
+__all__ = ["checkpoint", "model", "photos"]
+
+pytestmark = [
+    pytest.mark.endurance,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray", "ignore::ResourceWarning"),
+]
+IMAGES = 600
+PATIENCE = 300
+"""Seconds after which a run that does not go on has hung."""
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def many(photos: Path) -> Path:
+    """Many pictures, one of them damaged."""
+    pictures = sorted(photos.rglob("*.png"))
+    for number in range(len(pictures), IMAGES - 1):
+        (photos / f"{number}.png").hardlink_to(pictures[number % len(pictures)])
+    (photos / "bad.png").write_bytes(b"no picture")
+    return photos
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Three nodes of one core each; this process is the driver, on the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 2**27})
+        for _ in range(2):
+            nodes.add_node(num_cpus=1, object_store_memory=2**27)
+        ray.init(address=nodes.address, log_to_driver=False)
+        yield nodes
+        ray.shutdown()
+        nodes.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _run(model: Model, checkpoint: ModelOptions, photos: Path, output: Path) -> BulkSummary:
+    return localize_bulk(
+        model,
+        checkpoint,
+        [str(photos)],
+        str(output),
+        options=LocalizerOptions(preset="fast"),
+        runtime=RuntimeOptions(device="cpu", batch_size=4),
+        bulk=RayOptions(shard_size=20),
+        progress=False,
+    )
+
+
+def _rows(output: Path) -> Rows:
+    rows: Rows = pq.read_table(output / "boxes").to_pylist()
+    return rows
+
+
+def _once(output: Path, shards: int, act: Callable[[], object]) -> threading.Thread:
+    """Act, beside what goes on, when so many shards are written."""
+
+    def wait() -> None:
+        _wait(output, shards)
+        act()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def _wait(output: Path, shards: int) -> None:
+    end = time.monotonic() + PATIENCE
+    while len(list(output.glob("boxes/*.parquet"))) < shards:
+        assert time.monotonic() < end, "nothing was written"
+        time.sleep(0.02)
+
+
+def _kill(name: str) -> int:
+    """Kill the newest worker whose task is called so; how many there were."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cmdline").read_bytes().startswith(f"ray::{name}".encode()):
+                found.append(int(entry.name))
+        except OSError:  # it has ended
+            continue
+    for process in sorted(found)[-1:]:
+        os.kill(process, signal.SIGKILL)
+    return len(found)
+
+
+def test_workers_and_a_node_die(
+    cluster: Cluster, model: Model, checkpoint: ModelOptions, many: Path, tmp_path: Path
+) -> None:
+    whole = _run(model, checkpoint, many, tmp_path / "whole")
+    assert (whole.images, whole.skipped, whole.shards) == (IMAGES, 1, IMAGES // 20)
+    expected = _rows(tmp_path / "whole")
+    assert len({row["image"] for row in expected}) == len(expected) == IMAGES
+    killed: list[int] = []
+    for name in ("MapWorker(MapBatches(_Localize", "ReadRange->FlatMap(_Read"):
+        output = tmp_path / name.partition("(")[0]
+        thread = _once(output, 3, lambda name=name: killed.append(_kill(name)))  # type: ignore[misc]
+        _run(model, checkpoint, many, output)
+        thread.join()
+        assert _rows(output) == expected
+    assert killed[0] > 0, "no worker was there to be killed"
+    lost = next(iter(cluster.worker_nodes))
+    thread = _once(tmp_path / "node", 3, lambda: cluster.remove_node(lost, allow_graceful=False))
+    _run(model, checkpoint, many, tmp_path / "node")
+    thread.join()
+    assert len(cluster.list_all_nodes()) == 2  # type: ignore[no-untyped-call]
+    assert _rows(tmp_path / "node") == expected
+
+
+def test_the_driver_dies(checkpoint: ModelOptions, many: Path, tmp_path: Path) -> None:
+    assert checkpoint.checkpoint is not None and checkpoint.classes is not None
+    command = [
+        *(sys.executable, "-m", "wsol", "localize", str(many), "--engine", "ray", "--model", "resnet18"),
+        *("--checkpoint", checkpoint.checkpoint, "--classes", checkpoint.classes, "--input-size", "96"),
+        *("--device", "cpu", "--preset", "fast", "--shard-size", "20", "--batch-size", "4"),
+    ]
+    environment = os.environ | {"RAY_memory_monitor_refresh_ms": "0"}
+    output = tmp_path / "out"
+    for shards in (2, 9, 17):
+        driver = subprocess.Popen([*command, "--output", str(output)], env=environment)
+        _wait(output, shards)
+        driver.kill()
+        driver.wait()
+        assert pq.read_table(output / "boxes").num_rows == 20 * len(list(output.glob("boxes/*.parquet")))
+    assert not (output / "skipped.csv").exists()
+    told = []
+    for target in (output, tmp_path / "whole"):
+        ended = subprocess.run(
+            [*command, "--output", str(target)], env=environment, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 3, ended.stderr
+        told.append(ended.stdout)
+    assert "; 0 of 30 shards were written before" not in told[0]
+    assert "600 images localised now" in told[1]
+    assert _rows(output) == _rows(tmp_path / "whole")
+    assert (output / "skipped.csv").read_text() == (tmp_path / "whole" / "skipped.csv").read_text()
