@@ -16,7 +16,7 @@ class RayOptions:
     """
 
     actors: int | None = None
-    shard_size: int = 1000
+    shard_size: int = 1024
     column: str | None = None
 
     def __post_init__(self) -> None:

@@ -193,7 +193,12 @@ def _cluster() -> Iterator[None]:
     if own:
         before_ray = signal.getsignal(signal.SIGTERM)
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # this process's; errors come as exceptions
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError as error:
+            raise WsolError(
+                f"{error}; is RAY_ADDRESS right, and has this machine the cluster's token (docs/scale.md)?"
+            ) from error
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before_ray)  # Ray's handler would leave without a word
     logging.getLogger("ray.data").setLevel(logging.ERROR)
