@@ -94,7 +94,7 @@ class Search:
             yield from self._in_folder(system, path)
             self._folders.append(address.rstrip("/") + "/")
             return
-        if self._seen(address) and system.exists(path):
+        if address in self._files or (self._seen(address) and system.exists(path)):
             return
         self._files.add(address)
         if path.endswith(".parquet"):
