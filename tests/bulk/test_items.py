@@ -2,19 +2,24 @@
 
 import gzip
 import io
+import os
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tests.bulk.sets import write_bytes, write_tar
 from wsol import ImageError
+from wsol.bulk.apart import read_apart
 from wsol.bulk.items import MAX_BYTES, chunks
 from wsol.bulk.search import Entry, Search
 from wsol.data.images import StoredImage, find_images, read_image
+from wsol.inference.reading import read_batch
 
 
 def _read(*paths: Path | str, column: str | None = None) -> dict[str, object]:
@@ -150,3 +155,23 @@ def test_the_last_chunk_says_that_it_is(count: int, sizes: list[int]) -> None:
     found = list(chunks([Entry("image", f"/{number}.png") for number in range(count)], None, 4))
     assert [len(items) for items, _ in found] == sizes
     assert [last for _, last in found] == [False] * (len(sizes) - 1) + [True]
+
+
+def test_an_image_that_ends_the_process_is_an_error(photos: Path) -> None:
+    pictures = find_images([photos])[0]
+    fatal, broken = (
+        StoredImage("fatal.png", partial(os._exit, 1)),
+        StoredImage("broken.png", partial(bytes, b"x")),
+    )
+    items = [pictures[0], fatal, broken, pictures[1]]
+    batch = read_apart(items, (32, 32))
+    assert batch.indices == [0, 3]
+    assert [(place, str(error)) for place, error in batch.errors] == [
+        (1, "fatal.png: its decoding ended the process"),
+        (2, "broken.png: not an image in a format that can be read"),
+    ]
+    expected = read_batch([pictures[0], pictures[1]], (32, 32))
+    assert torch.equal(batch.images, expected.images)
+    assert batch.sizes == expected.sizes
+    assert read_apart([fatal], (32, 32)).indices == []
+    assert len(read_apart([fatal], (32, 32)).images) == 0

@@ -31,6 +31,17 @@ IMAGES = 600
 PATIENCE = 300
 """Seconds after which a run that does not go on has hung."""
 
+ENVIRONMENT = os.environ | {"RAY_memory_monitor_refresh_ms": "0"}
+KILLER = """
+import os, signal
+from PIL import Image
+plain = Image.open
+def fatal(file, *more, **options):
+    if str(file).endswith("killer.png"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return plain(file, *more, **options)
+Image.open = fatal
+"""
 Rows = list[dict[str, Any]]
 
 
@@ -69,6 +80,16 @@ def _run(model: Model, checkpoint: ModelOptions, photos: Path, output: Path) -> 
         bulk=RayOptions(shard_size=20),
         progress=False,
     )
+
+
+def _command(checkpoint: ModelOptions, photos: Path) -> list[str]:
+    """The same from the command line, on a cluster of its own."""
+    assert checkpoint.checkpoint is not None and checkpoint.classes is not None
+    return [
+        *(sys.executable, "-m", "wsol", "localize", str(photos), "--engine", "ray", "--model", "resnet18"),
+        *("--checkpoint", checkpoint.checkpoint, "--classes", checkpoint.classes, "--input-size", "96"),
+        *("--device", "cpu", "--preset", "fast", "--shard-size", "20", "--batch-size", "4"),
+    ]
 
 
 def _rows(output: Path) -> Rows:
@@ -132,17 +153,31 @@ def test_workers_and_a_node_die(
     assert _rows(tmp_path / "node") == expected
 
 
+def test_an_image_that_kills_its_decoder(checkpoint: ModelOptions, many: Path, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(KILLER, encoding="utf-8")
+    (many / "killer.png").hardlink_to(many / "0.png")
+    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *sys.path])}
+    ended = subprocess.run(
+        [*_command(checkpoint, many), "--output", str(tmp_path / "out")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 3, ended.stderr
+    rows = {Path(row["image"]).name: row for row in _rows(tmp_path / "out")}
+    assert len(rows) == IMAGES + 1
+    assert {name for name, row in rows.items() if row["error"]} == {"bad.png", "killer.png"}
+    assert rows["killer.png"]["error"] == "its decoding ended the process"
+
+
 def test_the_driver_dies(checkpoint: ModelOptions, many: Path, tmp_path: Path) -> None:
-    assert checkpoint.checkpoint is not None and checkpoint.classes is not None
-    command = [
-        *(sys.executable, "-m", "wsol", "localize", str(many), "--engine", "ray", "--model", "resnet18"),
-        *("--checkpoint", checkpoint.checkpoint, "--classes", checkpoint.classes, "--input-size", "96"),
-        *("--device", "cpu", "--preset", "fast", "--shard-size", "20", "--batch-size", "4"),
-    ]
-    environment = os.environ | {"RAY_memory_monitor_refresh_ms": "0"}
+    command = _command(checkpoint, many)
     output = tmp_path / "out"
     for shards in (2, 9, 17):
-        driver = subprocess.Popen([*command, "--output", str(output)], env=environment)
+        driver = subprocess.Popen([*command, "--output", str(output)], env=ENVIRONMENT)
         _wait(output, shards)
         driver.kill()
         driver.wait()
@@ -151,7 +186,7 @@ def test_the_driver_dies(checkpoint: ModelOptions, many: Path, tmp_path: Path) -
     told = []
     for target in (output, tmp_path / "whole"):
         ended = subprocess.run(
-            [*command, "--output", str(target)], env=environment, capture_output=True, text=True, check=False
+            [*command, "--output", str(target)], env=ENVIRONMENT, capture_output=True, text=True, check=False
         )
         assert ended.returncode == 3, ended.stderr
         told.append(ended.stdout)

@@ -117,14 +117,15 @@ def _row(value: Any, name: Any, place: str) -> StoredImage:  # noqa: ANN401 - ce
 
 
 def _held(name: str, data: bytes) -> StoredImage:
-    return StoredImage(name, lambda: data)
+    return StoredImage(name, partial(bytes, data))
 
 
 def _unreadable(name: str, reason: str) -> StoredImage:
-    def read() -> Never:
-        raise UnusableError(reason)
+    return StoredImage(name, partial(_refuse, reason))
 
-    return StoredImage(name, read)
+
+def _refuse(reason: str) -> Never:
+    raise UnusableError(reason)
 
 
 def _fetched(item: Item) -> Item:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, DataContext
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from wsol.bulk.apart import read_apart
 from wsol.bulk.items import chunks
 from wsol.bulk.plan import Plan
 from wsol.bulk.shards import record_of
@@ -75,7 +76,7 @@ def localize_shards(job: Job, plan: str, shards: Sequence[int]) -> Iterator[tupl
     with _cluster():
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         stays = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
-        planned = ray.remote(Plan).options(**stays).remote(plan)
+        planned = ray.remote(_Planned).options(**stays).remote(plan)
         read = _Read(planned, list(shards), job.column, job.runtime.batch_size, job.model.input_size)
         runtime, resources = _actors(job)
         rows = ray.data.range(len(shards), override_num_blocks=len(shards)).flat_map(read)
@@ -106,6 +107,20 @@ def _gathered(rows: Iterable[Row]) -> Iterator[tuple[int, list[dict[str, Any]]]]
             yield shard, [record for number in sorted(found) for record in json.loads(found[number])]
 
 
+class _Planned(Plan):
+    """The plan, and how far the reading of each shard has come."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self._reached: dict[int, int] = {}
+
+    def began_before(self, shard: int, chunk: int) -> bool:
+        """Whether this chunk is where an earlier reading of the shard ended, with its process."""
+        reached = self._reached.get(shard, -1)
+        self._reached[shard] = max(chunk, reached)
+        return chunk == reached
+
+
 @dataclass(frozen=True)
 class _Read:
     """A shard's batches, one after the other."""
@@ -120,7 +135,8 @@ class _Read:
         shard = self.shards[row["id"]]
         entries = ray.get(self.planned.entries.remote(shard))
         for number, (items, last) in enumerate(chunks(entries, self.column, self.batch_size)):
-            batch = read_batch(items, self.input_size)
+            died = ray.get(self.planned.began_before.remote(shard, number))
+            batch = (read_apart if died else read_batch)(items, self.input_size)
             about = {
                 "names": [str(item) for item in items],
                 "indices": batch.indices,
