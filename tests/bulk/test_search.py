@@ -153,3 +153,16 @@ def test_what_is_no_plan(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "plan.parquet")
     with pytest.raises(WsolError, match="is not the plan of a run"):
         Plan(str(tmp_path / "plan.parquet"))
+
+
+def test_a_folder_that_cannot_be_listed_is_told_of(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("more"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert _files(photos) == sorted([*map(str, photos.glob("*.png")), str(photos / "more")])
+    assert _files(photos) == [str(path) for path in find_images([photos])[0]]

@@ -105,6 +105,18 @@ def test_splits(tmp_path: Path) -> None:
     assert not report.well
 
 
+def test_missing_images_in_folders_that_cannot_be_listed(tmp_path: Path) -> None:
+    boxed_set(tmp_path)
+    ids = [f"{300 * 'n'}/a.png", "classes.txt/a.png"]
+    tables = {"image_ids": "", "class_labels": ",0", "image_sizes": ",40,30", "localization": ",1,2,3,4"}
+    official(
+        tmp_path, "val", **{name: "".join(f"{id}{rest}\n" for id in ids) for name, rest in tables.items()}
+    )
+    val = check(open_data(tmp_path)).splits[1]
+    assert val.missing == ids
+    assert val.problems == []
+
+
 def test_images_that_were_renamed(tmp_path: Path) -> None:
     boxed_set(tmp_path)
     for name in ("bee/1.png", "ant/2.png", "ant/1.png"):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsol.data.images import SUFFIXES, find_images, read_image, upright_rgb
+from wsol.data.images import SUFFIXES, find_images, read_image, read_size, read_values, upright_rgb
 from wsol.errors import ImageError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -380,6 +380,58 @@ def test_decompression_bomb(tmp_path: Path, kind: str, size: tuple[int, int] | N
     assert _reason(path, size) == "more than 178 million pixels, refused as a decompression bomb"
 
 
+def test_webp_has_a_lower_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its decoder takes four times the memory of a picture."""
+    path = _saved(tmp_path, "a.webp", Image.new("L", (40, 30)), lossless=True)
+    monkeypatch.setattr("wsol.data.images.MAX_WEBP_PIXELS", 1200)
+    assert read_image(path)[1] == read_size(path)[0] == (30, 40)
+    monkeypatch.setattr("wsol.data.images.MAX_WEBP_PIXELS", 1199)
+    for read in (read_image, read_size, read_values):
+        with pytest.raises(ImageError, match="refused as a decompression bomb"):
+            read(path)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_picture_in_tiles_is_the_whole_picture(
+    mode: str, orientation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = _noise().resize((50, 37))
+    if mode.startswith("I"):
+        picture = Image.fromarray(np.arange(50 * 37, dtype=np.uint16).reshape(37, 50) * 35).convert(mode)
+    else:
+        picture = noise.convert(mode)
+    if mode in ("P", "RGB"):
+        picture.info["transparency"] = 3 if mode == "P" else noise.getpixel((20, 30))
+    picture.getexif()[0x0112] = orientation
+    whole = upright_rgb(picture)
+    monkeypatch.setattr("wsol.data.images.TILE", 16)
+    assert upright_rgb(picture).tobytes() == whole.tobytes()
+    assert whole.mode == "RGB"
+    assert whole.size == ((50, 37) if orientation == 1 else (37, 50))
+
+
+def test_the_size_of_a_png_is_told_without_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _saved(tmp_path, "a.png", Image.new("L", (40, 30)))
+    content = _encoded(Image.new("L", (40, 30)), "PNG", exif=_oriented(6))
+    start = content.index(b"eXIf") - 4
+    stop = start + 12 + int.from_bytes(content[start : start + 4])
+    end = content.index(b"IEND") - 4  # EXIF may stand behind the pixels
+    late = _written(
+        tmp_path / "late.png", content[:start] + content[stop:end] + content[start:stop] + content[end:]
+    )
+    assert read_size(late) == ((30, 40), 6)
+    assert read_image(late)[1] == (40, 30)
+
+    def load(_: Image.Image) -> None:
+        raise AssertionError("pixels were decoded")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    assert read_size(path) == ((30, 40), 1)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_between_pillows_limits_without_a_warning(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -455,6 +507,37 @@ def test_named_files_count_whatever_they_are(tree: Path) -> None:
     named = ["photos/notes.txt", "photos/.hidden.jpg", "photos/missing.jpg"]
     assert _found(*named) == (named, 0)
     assert _found("photos/.cache") == (["photos/.cache/f.jpg"], 0)
+
+
+def test_names_that_no_file_can_have_are_named_all_the_same(tree: Path) -> None:
+    named = [f"photos/{300 * 'n'}.jpg", "photos/b.jpg/x.jpg", f"{20 * ('d' * 250 + '/')}x.jpg"]
+    assert _found("photos/b.jpg", *named) == (["photos/b.jpg", *named], 0)
+    assert [_reason(Path(name)) for name in named] == [
+        *("File name too long", "Not a directory", "File name too long"),
+    ]
+
+
+def test_a_folder_too_deep_to_be_listed_is_found(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    for _ in range(20):  # 5,000 bytes; a path may have 4,095
+        Path(250 * "d").mkdir()
+        os.chdir(250 * "d")
+    os.chdir(tree.parent)
+    files, _ = _found("photos")
+    (deep,) = [file for file in files if file not in IN_PHOTOS]
+    assert _reason(Path(deep)) == "File name too long"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_a_folder_that_may_not_be_looked_into_is_found(tree: Path) -> None:
+    (tree / "sub").chmod(0)
+    try:
+        assert _found("photos") == (["photos/a.PNG", "photos/b.jpg", "photos/sub", "photos/sub2/e.gif"], 1)
+        assert _found("photos/sub") == (["photos/sub"], 0)
+        assert _found("photos/sub/c.jpeg") == (["photos/sub/c.jpeg"], 0)
+        assert _reason(tree / "sub") == "a folder that may not be looked into"
+    finally:
+        (tree / "sub").chmod(0o755)
 
 
 def test_each_file_once_in_the_order_of_the_arguments(tree: Path) -> None:

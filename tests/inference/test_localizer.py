@@ -111,6 +111,13 @@ def test_folders_and_globs_skip_what_is_damaged_and_say_so(make: MakeLocalizer, 
         make()({})  # type: ignore[arg-type]
 
 
+def test_a_name_that_no_file_can_have_is_an_image_that_cannot_be_read(make: MakeLocalizer) -> None:
+    with pytest.raises(ImageError, match="File name too long"):
+        make()(f"{300 * 'n'}.jpg")
+    with pytest.warns(UserWarning, match="File name too long"):
+        assert make()(f"{300 * 'n'}*.jpg") == []
+
+
 def test_the_class_asked_for_and_the_next_ones(make: MakeLocalizer, photos: Path) -> None:
     path = photos / "2.png"
     best = _one(make(top_k=3)(path))

@@ -12,6 +12,7 @@ from tests.report.conftest import Make, localization, photo
 from wsol.errors import ImageError
 from wsol.inference.localization import Localization
 from wsol.report import overlay
+from wsol.report.folder import LONGEST, write_overlays
 from wsol.report.labels import Labels, extent
 
 PINK = np.array([0xE0, 0x00, 0x5A])
@@ -75,6 +76,15 @@ def test_any_size(make: Make, size: tuple[int, int], empty: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         overlay.figure(result).canvas.draw()
+
+
+@pytest.mark.parametrize("size", [(3, 70_000), (70_000, 3)])
+def test_a_picture_longer_than_jpeg_can_be(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", size[::-1]).save(path)
+    write_overlays([localization(path, size)], tmp_path / "overlays")
+    with Image.open(tmp_path / "overlays" / "a.jpg") as drawn:
+        assert sorted(drawn.size) == [1, LONGEST]
 
 
 def test_smaller_picture_has_the_box_where_it_is(make: Make) -> None:

@@ -112,11 +112,11 @@ class Search:
         return folder is not None and storage.is_image(address) and "/." not in address[len(folder) - 1 :]
 
     def _in_folder(self, system: AbstractFileSystem, folder: str) -> Iterator[Entry]:
-        for path in storage.walk(system, folder):
+        for path, closed in storage.walk(system, folder):
             address = storage.address_of(system, path)
             if self._seen(address):
                 continue
-            if storage.is_image(path):
+            if closed or storage.is_image(path):  # reading a closed folder says that it is
                 yield Entry("image", address)
             else:
                 self.ignored += 1

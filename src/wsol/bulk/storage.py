@@ -37,12 +37,19 @@ def is_local(system: AbstractFileSystem) -> bool:
     return isinstance(system, LocalFileSystem)
 
 
-def walk(system: AbstractFileSystem, folder: str) -> Iterator[str]:
+def walk(system: AbstractFileSystem, folder: str) -> Iterator[tuple[str, bool]]:
     """All files below a folder in the order of their paths, with one listing a level in memory.
 
     Names that begin with a dot are left out; links to folders are not followed.
+
+    Yields:
+        A path, and whether it is a folder that cannot be listed.
     """
-    entries = system.ls(folder, detail=True)
+    try:
+        entries = system.ls(folder, detail=True)
+    except PermissionError:
+        yield folder, True
+        return
     for entry in sorted(entries, key=lambda entry: posixpath.basename(entry["name"].rstrip("/"))):
         path = entry["name"].rstrip("/")
         if posixpath.basename(path).startswith(".") or path == folder.rstrip("/"):
@@ -50,7 +57,7 @@ def walk(system: AbstractFileSystem, folder: str) -> Iterator[str]:
         if entry["type"] == "directory" and not entry.get("islink"):
             yield from walk(system, path)
         elif not (entry.get("islink") and system.isdir(path)):
-            yield path
+            yield path, False
 
 
 def is_image(path: str) -> bool:

@@ -170,10 +170,8 @@ def _renamed(data: DataSet, split: Split, lost: Sequence[Example], splits: Itera
     everything = {example.id for any_split in splits for example in any_split.examples} if missing else set()
     renamed = []
     for folder, names in missing.items():
-        if names == listed[folder] and (data.images / folder).is_dir():
-            files = (
-                file.name for file in (data.images / folder).iterdir() if file.suffix.lower() in SUFFIXES
-            )
+        if names == listed[folder]:
+            files = _images_in(data.images / folder)
             others = {name for name in files if PurePosixPath(folder, name).as_posix() not in everything}
             if len(others) == len(names):
                 renamed.append((folder, min(names), min(others)))
@@ -186,6 +184,13 @@ def _renamed(data: DataSet, split: Split, lost: Sequence[Example], splits: Itera
             "would give pictures the boxes of others: take the release that the metadata was made for, or "
             "metadata made for this release."
         )
+
+
+def _images_in(folder: Path) -> list[str]:
+    try:
+        return [file.name for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
+    except OSError:  # there is none, or it may not be looked into
+        return []
 
 
 def _by_folder(examples: Iterable[Example]) -> dict[str, set[str]]:

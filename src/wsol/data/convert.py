@@ -167,7 +167,7 @@ class _Work:
         self._check_names(example)
         image = self.source.images / example.id
         size = example.size
-        if image.is_file():
+        if os.path.isfile(image):  # noqa: PTH113 - Path's raises where a name is too long or closed off
             stored, orientation = read_size(image)
             if orientation != 1 and self.source.upright != (self.to != "official"):
                 raise ImageError(

@@ -1,10 +1,11 @@
 """Photographs as files: found, decoded into RGB, or refused with a reason that a person understands."""
 
 import glob
+import mmap
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -31,6 +32,12 @@ DRAFT = 4
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """Larger pictures are refused as decompression bombs: about 179 million pixels, Pillow's own limit."""
 
+MAX_WEBP_PIXELS = MAX_PIXELS // 2
+"""The same of WebP, whose decoder holds a picture four times over."""
+
+TILE = 2048
+"""Side of the squares in which a picture becomes RGB: whole, a large one of 16 bits would take gigabytes."""
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -41,6 +48,9 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What brings each EXIF orientation upright."""
+
+_PNG_TURNS = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""Where a PNG tells it, perhaps behind the pixels: without any, Pillow would decode them all to find none."""
 
 
 class UnusableError(ValueError):
@@ -69,7 +79,8 @@ def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
     A file that is named counts whatever its suffix and even if it is missing, so that reading it says
     why it cannot be used; folders are searched for image suffixes through all levels, without following
     links to folders; a glob (``photos/*.jpg``, ``**`` for any depth) stands for what it matches. Names
-    that begin with a dot are left out, unless they are named.
+    that begin with a dot are left out, unless they are named. A folder that cannot be listed stands
+    among the files: reading it says why.
 
     Args:
         paths: names of files, folders, or globs.
@@ -88,11 +99,14 @@ def find_images(paths: Iterable[str | Path]) -> tuple[list[Path], int]:
         here: set[Path] = set()
         matches = _expand(path) if glob.has_magic(path) and not os.path.lexists(path) else []
         for match in matches or [Path(path)]:  # a glob that matches nothing is reported as missing
-            if match.is_dir():
-                inside = {Path(folder, name) for folder, names in _walk(match) for name in names}
+            if os.path.isdir(match):  # noqa: PTH112 - Path's raises where a name is too long or closed off
+                closed: list[OSError] = []
+                inside = {
+                    Path(folder, name) for folder, names in _walk(match, closed.append) for name in names
+                }
                 images = {file for file in inside if file.suffix.lower() in SUFFIXES}
                 others |= inside - images
-                here |= images
+                here |= images.union(Path(error.filename) for error in closed)
             else:
                 here.add(match)
         found.update(dict.fromkeys(sorted(here)))
@@ -112,9 +126,11 @@ def _expand(pattern: str) -> list[Path]:
     ]
 
 
-def _walk(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
+def _walk(
+    folder: str | Path, onerror: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """The folder and those below it, each with the names of its files; nothing hidden."""
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=onerror):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield parent, [name for name in files if not name.startswith(".")]
 
@@ -156,9 +172,8 @@ def read_values(path: str | Path) -> NDArray[np.float32]:
         ImageError: as :func:`read_image`, or there are several channels.
     """
     with _refusals(path), warnings.catch_warnings():
-        _check_file(path)
         warnings.simplefilter("ignore")  # as in _read
-        with Image.open(path, formats=FORMATS) as image:
+        with _opened(path) as image:
             image.load()
             if len(image.getbands()) != 1:
                 raise UnusableError(f"a mask has one channel, this picture has {', '.join(image.getbands())}")
@@ -175,11 +190,10 @@ def read_size(path: str | Path) -> tuple[tuple[int, int], int]:
     Raises:
         ImageError: as :func:`read_image`, as far as the header tells.
     """
-    with _refusals(path):
-        _check_file(path)
-        with Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            return (height, width), _orientation(image)
+    with _refusals(path), _opened(path) as image:
+        width, height = image.size
+        upright = image.format == "PNG" and not _holds(path, _PNG_TURNS)
+        return (height, width), 1 if upright else _orientation(image)
 
 
 @contextmanager
@@ -191,7 +205,7 @@ def _refusals(path: str | Path | StoredImage) -> Iterator[None]:
     except UnidentifiedImageError:
         reason = "not an image in a format that can be read"
     except Image.DecompressionBombError:
-        reason = f"more than {MAX_PIXELS // 10**6} million pixels, refused as a decompression bomb"
+        reason = _bomb(MAX_PIXELS)
     except UnusableError as error:
         reason = str(error)
     except OSError as error:
@@ -199,6 +213,10 @@ def _refusals(path: str | Path | StoredImage) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged data
         reason = f"damaged or unsupported ({type(error).__name__}: {error})"
     raise ImageError(str(path), reason)
+
+
+def _bomb(limit: int) -> str:
+    return f"more than {limit // 10**6} million pixels, refused as a decompression bomb"
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -210,14 +228,28 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     if 0 in image.size:
         raise UnusableError(f"no pixels: it is {image.width} × {image.height}")
     image.load()
-    return _rgb(image, _orientation(image))
+    picture = _rgb(image, _orientation(image))
+    return picture.copy() if picture is image else picture
 
 
 def _rgb(image: Image.Image, orientation: int) -> Image.Image:
+    """Upright RGB; the picture itself where nothing has to change."""
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
     if image.mode == "F":
         raise UnusableError("floating-point pixels have no defined white; save it with 8 or 16 bits")
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    picture = Image.new("RGB", image.size)
+    for top in range(0, image.height, TILE):
+        for left in range(0, image.width, TILE):
+            tile = (left, top, min(left + TILE, image.width), min(top + TILE, image.height))
+            picture.paste(_opaque(image.crop(tile)), tile)
+    return picture
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Pixels of any mode as RGB, on white."""
     if image.mode.startswith("I"):
         image = _eight_bits(image)
     if image.has_transparency_data:
@@ -239,10 +271,21 @@ def _file(path: str | Path | StoredImage) -> str | Path | BytesIO:
 
 def _check_file(path: str | Path) -> None:
     status = Path(path).stat()
+    if stat.S_ISDIR(status.st_mode):
+        listed = os.access(path, os.R_OK | os.X_OK)
+        raise UnusableError("a folder" if listed else "a folder that may not be looked into")
     if not stat.S_ISREG(status.st_mode):
-        raise UnusableError("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
+        raise UnusableError("not a regular file")
     if status.st_size == 0:
         raise UnusableError("the file is empty")
+
+
+@contextmanager
+def _opened(path: str | Path | StoredImage) -> Iterator[Image.Image]:
+    with Image.open(_file(path), formats=FORMATS) as image:
+        if image.format == "WEBP" and image.width * image.height > MAX_WEBP_PIXELS:
+            raise UnusableError(_bomb(MAX_WEBP_PIXELS))
+        yield image
 
 
 def _read(
@@ -250,7 +293,7 @@ def _read(
 ) -> tuple[Image.Image, tuple[int, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # oddities in metadata; pixels that fail raise
-        with Image.open(_file(path), formats=FORMATS) as image:
+        with _opened(path) as image:
             width, height = image.size
             if size is not None:
                 side = DRAFT * max(size)  # whichever way up
@@ -268,6 +311,11 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - damaged EXIF raises anything
         return 1
     return orientation if orientation in _TURNS else 1
+
+
+def _holds(path: str | Path, words: Sequence[bytes]) -> bool:
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(word) >= 0 for word in words)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -1,6 +1,7 @@
 """The localizer: a forward pass gives class scores and maps at once; maps become boxes and masks."""
 
 import glob
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -254,4 +255,5 @@ def _expand(image: ImageLike) -> list[ImageLike]:
 
 
 def _stands_for_many(path: str | Path) -> bool:
-    return Path(path).is_dir() or (glob.has_magic(str(path)) and not Path(path).exists())
+    """Path's own tests raise where a name is too long or closed off, which reading it tells better."""
+    return os.path.isdir(path) or (glob.has_magic(str(path)) and not os.path.exists(path))  # noqa: PTH110, PTH112

@@ -4,9 +4,11 @@ import base64
 import hashlib
 import io
 import json
+import threading
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -33,6 +35,11 @@ SHOWN = ("label", "probability", "boxes", "scores", "frame", "maps", "map_kind",
 
 THREADS = 3
 """Photographs read at the same time."""
+
+LARGE = 2**25
+"""Pixels above which only one is: each of them may take hundreds of megabytes."""
+
+_ALONE = threading.Lock()
 
 
 def write_report(
@@ -136,7 +143,8 @@ def _entry(result: "Localization") -> Markup:
     thumbnail, reason = None, "it was never a file"
     if result.source is not None:
         try:
-            thumbnail = _jpeg(result.image(longest_side=THUMBNAIL))
+            with _ALONE if result.size[0] * result.size[1] > LARGE else nullcontext():
+                thumbnail = _jpeg(result.image(longest_side=THUMBNAIL))
         except ImageError as error:
             reason = error.reason
     values = result.to_dict()

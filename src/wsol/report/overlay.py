@@ -98,12 +98,13 @@ def figure(result: "Localization") -> "Figure":
     return figure
 
 
-def save(result: "Localization", path: Path) -> Path:
-    """Write the drawn photograph at full size, or the result as JSON. The file appears whole or not at all.
+def save(result: "Localization", path: Path, longest_side: int | None = None) -> Path:
+    """Write the drawn photograph, or the result as JSON. The file appears whole or not at all.
 
     Args:
         result: what was found.
         path: ``.png``, ``.jpg``, ``.jpeg``, ``.webp`` or ``.json``.
+        longest_side: see :func:`draw`.
 
     Returns:
         ``path``.
@@ -121,7 +122,7 @@ def save(result: "Localization", path: Path) -> Path:
         if suffix == ".json":
             temporary.write_text(json.dumps(result.to_dict()), encoding="utf-8")
         else:
-            draw(result).save(temporary, FORMATS[suffix], quality=92)
+            draw(result, longest_side).save(temporary, FORMATS[suffix], quality=92)
     return path
 
 
