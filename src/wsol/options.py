@@ -2,24 +2,16 @@
 
 from collections.abc import Collection
 from dataclasses import fields, is_dataclass
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, Namespace
 
 from wsol.errors import UsageError
+from wsol.typed import told
 
 Options = TypeVar("Options")
-
-WORDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a word",
-    "tuple": "values in brackets, as '[1,2]'",
-}
-"""What a user would call a type."""
 
 
 def add_options(
@@ -81,20 +73,6 @@ def _options_of(kind: type[Any], options: Namespace, prefix: str) -> Any:  # noq
         return kind(**values)
     except ValueError as error:
         raise UsageError(f"{prefix}{error}") from error
-
-
-def told(kind: Any) -> str:  # noqa: ANN401
-    """A type in a user's words: "a whole number" of int | None."""
-    if isinstance(kind, UnionType) or get_origin(kind) is Union:
-        return " or ".join(told(each) for each in get_args(kind) if each is not NoneType)
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(map(str, get_args(kind)))}"
-    if get_origin(kind) is tuple:
-        first, *others = get_args(kind)
-        count = "" if others == [...] else f"{len(others) + 1} "
-        return f"a list of {count}values, each {told(first)}"
-    name: str = kind.__name__
-    return WORDS.get(name, name)
 
 
 def _optional(kind: Any) -> bool:  # noqa: ANN401

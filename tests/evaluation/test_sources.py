@@ -52,32 +52,6 @@ def test_maps_of_every_number_type(tmp_path: Path, dtype: str) -> None:
     assert read_map(tmp_path / "bool.npy").sum() == 6
 
 
-class Trap:
-    """Unpickling it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, tuple[Path]]:
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("how", ["array of objects", "bare pickle", "archive"])
-def test_nothing_in_a_file_runs(tmp_path: Path, how: str) -> None:
-    trap = Trap(tmp_path / "sprung")
-    pickle.loads(pickle.dumps(trap))
-    assert trap.path.exists()  # it works,
-    trap.path.unlink()
-    objects = np.array([[trap]], object)
-    contents = {"array of objects": npy(objects, allow_pickle=True), "bare pickle": pickle.dumps(trap)}
-    file = io.BytesIO()
-    np.savez(file, map=objects)
-    (tmp_path / "a.npy").write_bytes((contents | {"archive": file.getvalue()})[how])
-    with pytest.raises(ImageError, match=r"a\.npy: "):
-        read_map(tmp_path / "a.npy")
-    assert not trap.path.exists()  # and is not set off
-
-
 _HUGE = npy(VALUES).replace(b"(3, 4)", b"(999999999, 99999)")
 
 NOT_MAPS: dict[str, tuple[bytes, str]] = {

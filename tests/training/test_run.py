@@ -186,7 +186,7 @@ def test_every_method_trains_and_is_usable(config: TrainConfig, squares: Path, m
     assert localizer.model.classes.names == ("blue", "green", "red")
     assert wsol.load(str(run.folder), device="cpu", preset="fast").options.ratio == run.ratio
     assert localizer.options.preset == "balanced"
-    assert localizer.options.ratio == describe(run.folder / "best.safetensors")["use"]["balanced_ratio"]
+    assert localizer.options.ratio == describe(run.folder / "best.safetensors").use["balanced_ratio"]
     found = localizer(sorted((squares / "images" / "test").rglob("*.png")))
     assert len(found) == 9  # type: ignore[arg-type]
     again = wsol.load(run.folder / "best.safetensors", device="cpu").model

@@ -2,15 +2,28 @@
 
 import re
 import sys
-from typing import NoReturn
+from os import PathLike
+from typing import Any, NoReturn
 
 import jsonargparse
 
-from wsol.options import WORDS
+from wsol.typed import WORDS
 
 
 class ArgumentParser(jsonargparse.ArgumentParser):
     """jsonargparse's, without its usage text and types where an error is told."""
+
+    def parse_path(self, cfg_path: str | PathLike[str], *args: Any, **options: Any) -> jsonargparse.Namespace:  # noqa: ANN401
+        """The options in a file, which was read before with more care: deep nesting ends jsonargparse."""
+        from wsol.errors import UsageError
+        from wsol.training.recipes import read_yaml
+
+        try:
+            read_yaml(str(cfg_path))
+        except UsageError as error:
+            raise TypeError(str(error)) from error  # what jsonargparse tells as wrong usage
+        read: jsonargparse.Namespace = super().parse_path(cfg_path, *args, **options)
+        return read
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Tell it and exit; or raise, as asked for by ``exit_on_error``."""

@@ -3,11 +3,13 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from wsol.data.records import read_text
 from wsol.errors import DataError, ModelError
 from wsol.evaluation.options import EvaluationOptions
 from wsol.evaluation.protocol import LabelSource
@@ -117,14 +119,16 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     """The rows of a CSV file that are not empty, each with the number of its last line.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read; the message names the line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        reader = csv.reader(StringIO(read_text(path), newline=""))
+    except DataError as error:
+        raise DataError(f"cannot read {error}") from error
+    try:
+        return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f"cannot read {path}, line {reader.line_num}: {error}") from error
 
 
 def _shared(table: Tensor, names: Sequence[str], model: Classes) -> str:
@@ -146,7 +150,9 @@ def read_class_map(path: Path, names: Sequence[str], count: int, model: Classes)
     table = torch.zeros(count, len(model.names), dtype=torch.bool)
     for number, row in read_rows(path):
         if len(row) != 2:
-            raise DataError(f"{path}, line {number}: expected data class,model class; got {','.join(row)!r}")
+            raise DataError(
+                f"{path}, line {number}: expected data class,model class; got {','.join(row)!r:.120}"
+            )
         try:
             table[own.index(row[0], owner="data"), model.index(row[1])] = True
         except ModelError as error:

@@ -38,6 +38,12 @@ class Protocol:
     percentile: float = 100.0
     step: float = 0.001
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.percentile <= 100 and 0.0001 <= self.step <= 1):
+            raise ValueError(
+                f"percentile must be in [0, 100], step in [0.0001, 1], got {self.percentile} and {self.step}"
+            )
+
     @property
     def level_percentile(self) -> float:
         """The percentile that levels T are a share of; IVR has divided the maps already."""

@@ -20,6 +20,9 @@ from wsol.thresholds import quantize
 SMALL = 28
 """Side of the maps that are kept to be shown."""
 
+LEVELS = 256
+"""Of an 8-bit map."""
+
 UNKNOWN = -1
 """Class of a map that nobody told."""
 
@@ -159,9 +162,31 @@ def load_records(path: Path, truth: Literal["boxes", "masks"]) -> AnyRecords:
             found = kind(**{field.name: arrays[field.name] for field in fields(kind)})
     except Exception as error:  # of a damaged archive anything is raised
         raise DataError(f"{path}: not the records of an evaluation ({error})") from error
-    each = [field.name for field in fields(kind) if field.name not in ("depth", "truth")]
-    if len({np.shape(getattr(found, name))[:1] for name in each}) != 1 or found.histograms.ndim != (
-        2 if truth == "boxes" else 3
-    ):
-        raise DataError(f"{path}: not the records of an evaluation against {truth}")
+    if fault := _fault(found):
+        raise DataError(f"{path}: not the records of an evaluation against {truth} ({fault})")
     return found
+
+
+def _fault(records: AnyRecords) -> str | None:
+    """What is of another shape, or of another kind of numbers, than the classes above say."""
+    n = records.labels.size
+    layout: dict[str, tuple[str, tuple[int, ...]]] = {
+        "ids": ("U", (n,)), "labels": ("i", (n,)), "ranks": ("i", (n,)), "depth": ("i", ()),
+        "chosen": ("i", (n,)),
+    }  # fmt: skip
+    if isinstance(records, BoxRecords):
+        true = int(records.counts.sum()) if records.counts.dtype.kind == "i" else -1
+        layout |= {
+            "histograms": ("u", (n, LEVELS)), "largest": ("f", (n, LEVELS)), "all": ("f", (n, LEVELS)),
+            "boxes": ("i", (n, LEVELS, 4)), "truth": ("i", (true, 4)), "counts": ("i", (n,)),
+        }  # fmt: skip
+    else:
+        layout |= {
+            "histograms": ("u", (n, 2, *records.histograms.shape[2:3])),
+            "maps": ("u", (n, SMALL, SMALL)),
+        }
+    for name, (kind, shape) in layout.items():
+        values = getattr(records, name)
+        if values.dtype.kind != kind or values.shape != shape:
+            return f"{name} are {values.dtype} {values.shape}"
+    return None

@@ -1,10 +1,10 @@
 """The result of an evaluation: numbers that carry their protocol, and what was kept of each image."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from wsol.component_tree import Contours
 from wsol.errors import DataError
 from wsol.evaluation.protocol import Policy, Protocol
-from wsol.evaluation.records import AnyRecords, BoxRecords, load_records
+from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords, load_records
 from wsol.export.files import atomic_write
+from wsol.metrics.pixels import pixel_edges
+from wsol.typed import relied_on, typed
 
 RESULT_FILE = "result.json"
 
@@ -37,6 +39,12 @@ class Quantity:
     ratios: tuple[float, ...] = ()
     contours: Contours | None = None
     iou_thresholds: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(0 <= share <= 1 for share in (*self.ratios, *self.iou_thresholds)):
+            raise ValueError(
+                f"ratios and iou_thresholds must be in [0, 1], got {self.ratios}, {self.iou_thresholds}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +105,21 @@ class Result:
         return self.records_of(self.protocol.split)
 
     def records_of(self, split: str) -> AnyRecords:
-        """What was kept of each image of a split: the evaluated one, or that τ was chosen on."""
+        """What was kept of each image of a split: the evaluated one, or that τ was chosen on.
+
+        Raises:
+            DataError: the file beside the result is missing or damaged.
+        """
         if self.folder is None:
             raise DataError(f"the result {self.name!r} was not read from a folder: it has no records")
-        return load_records(self.folder / f"{split}.npz", self.protocol.truth)
+        path = self.folder / f"{split}.npz"
+        records = load_records(path, self.protocol.truth)
+        bins = len(pixel_edges(self.protocol.step)) - 1
+        if isinstance(records, MaskRecords) and records.histograms.shape[2] != bins:
+            raise DataError(
+                f"{path}: histograms of {records.histograms.shape[2]} bins, the result has {bins}"
+            )
+        return records
 
     def score(self, name: str, policy: Policy | None = None) -> Score:
         """The number of that name; of several, the one of that policy, or the first.
@@ -146,20 +165,28 @@ def load_result(path: str | Path) -> Result:
     path = Path(path)
     file = path / RESULT_FILE if path.is_dir() else path
     try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        scores = tuple(_score(score) for score in values.pop("scores"))
-        protocol = Protocol(**values.pop("protocol"))
-        listed: dict[str, Any] = {name: tuple(values.pop(name)) for name in ("skipped", "notes")}
-        result = Result(**values, **listed, scores=scores, protocol=protocol, folder=file.parent)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        values = typed(dict[str, Any], json.loads(file.read_text(encoding="utf-8")), "the file")
+        result: Result = typed(Result, values | {"folder": None}, "the result")
+        data = relied_on(_Data, result.data, "data")
+        if data.selection is not None:
+            relied_on(_Selection, data.selection, "data.selection")
+    except (OSError, RecursionError, ValueError) as error:
         raise DataError(f"{file}: not the result of wsol evaluate ({error})") from error
-    if protocol.policy not in get_args(Policy) or protocol.truth not in ("boxes", "masks"):
-        raise DataError(f"{file}: of an unknown protocol ({protocol})")
-    missing = {"name", "split", "images", "fingerprint", "selection"} - set(result.data)
-    if missing or not any(score.ratios for score in scores):
-        raise DataError(f"{file}: lacks {', '.join(sorted(missing)) or 'numbers'}")
-    return result
+    if not any(score.ratios for score in result.scores):
+        raise DataError(f"{file}: lacks numbers")
+    return replace(result, folder=file.parent)
 
 
-def _score(values: dict[str, Any]) -> Score:
-    return Score(**values | {name: tuple(values[name]) for name in ("ratios", "iou_thresholds")})
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    name: str
+    split: str
+    images: int
+    fingerprint: str
+    selection: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Selection:
+    split: str
+    fingerprint: str

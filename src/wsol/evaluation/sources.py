@@ -274,11 +274,10 @@ def read_predictions(
         except (ModelError, ValueError) as error:
             raise DataError(f"{path}, line {number}: {error}") from error
         if id in found:
-            raise DataError(f"{path}, line {number}: {id!r} has a line already")
+            raise DataError(f"{path}, line {number}: {id!r:.120} has a line already")
         if not depth or not len(set(ranking)) == len(ranking) == depth or min(ranking) < 0:
-            raise DataError(
-                f"{path}, line {number}: expected {depth or 1} different classes, got {','.join(labels)!r}"
-            )
+            got = f"{','.join(labels)!r:.120}"
+            raise DataError(f"{path}, line {number}: expected {depth or 1} different classes, got {got}")
         if class_count is not None and max(ranking) >= class_count:
             raise DataError(
                 f"{path}, line {number}: class {max(ranking)}; the data has {class_count}, from 0"

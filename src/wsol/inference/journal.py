@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wsol.errors import ImageError, WsolError
 from wsol.inference.localization import Localization
+from wsol.typed import relied_on, typed
 
 
 class Journal(Collection[Localization]):
@@ -17,7 +19,12 @@ class Journal(Collection[Localization]):
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the journal, or start one."""
+        """Open the journal, or start one.
+
+        Raises:
+            WsolError: a line is no result, which is told now and not when all others are done.
+            OSError: the file cannot be read or written.
+        """
         self._path = path
         self._offsets: dict[str, int] = {}
         self._stamps: dict[str, list[int]] = {}
@@ -29,8 +36,8 @@ class Journal(Collection[Localization]):
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    self._remember(json.loads(line), end)
-                except (ValueError, KeyError, TypeError) as error:
+                    self._remember(_checked(json.loads(line)), end)
+                except (RecursionError, ValueError) as error:
                     raise WsolError(f"{path}, line {number} is no result of a run: {error}") from error
                 end += len(line)
             file.truncate(end)
@@ -84,6 +91,31 @@ class Journal(Collection[Localization]):
         return isinstance(item, Localization) and str(item.path) in self._offsets
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A line: of an image that was skipped, or with its result."""
+
+    path: str
+    skipped: str | None = None
+    stamp: tuple[int, int] | None = None
+    result: dict[str, Any] | None = None
+
+
+def _checked(line: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A line of the journal.
+
+    Raises:
+        ValueError: it is none.
+    """
+    entry: _Entry = typed(_Entry, line, "the line")
+    if (entry.skipped is None) == (entry.stamp is None or entry.result is None):
+        raise ValueError("either a result with the stamp of its file is needed, or why it was skipped")
+    if entry.result is not None and str(Localization.from_dict(entry.result).path) != entry.path:
+        raise ValueError("its result is of another file")
+    values: dict[str, Any] = line
+    return values
+
+
 def _stamp(path: Path) -> list[int]:
     """Size and time of change, which tell a file from its later versions."""
     try:
@@ -91,3 +123,29 @@ def _stamp(path: Path) -> list[int]:
     except OSError:  # gone since it was read
         return [0, 0]
     return [status.st_size, status.st_mtime_ns]
+
+
+@dataclass(frozen=True)
+class State:
+    """What is relied on of the state of a run.
+
+    Attributes:
+        settings: all that changes a result.
+        formats: that the folder holds.
+    """
+
+    settings: dict[str, Any]
+    formats: tuple[str, ...]
+
+
+def read_state(path: Path) -> State:
+    """Read the ``run.json`` of a folder.
+
+    Raises:
+        WsolError: it is not one.
+    """
+    try:
+        values = typed(dict[str, Any], json.loads(path.read_text(encoding="utf-8")), "the file")
+        return relied_on(State, values, "the file")
+    except (OSError, RecursionError, ValueError) as error:
+        raise WsolError(f"{path} is not the state of a run ({error}); choose another --output") from error

@@ -128,7 +128,11 @@ class Localization:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Localization":
-        """What :meth:`to_dict` wrote."""
+        """What :meth:`to_dict` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
         return record.from_dict(values)
 
     def plot(self) -> "Figure":

@@ -23,7 +23,7 @@ from wsol.errors import WsolError
 from wsol.export import FORMATS
 from wsol.export.files import atomic_write
 from wsol.export.names import common_root
-from wsol.inference.journal import Journal
+from wsol.inference.journal import Journal, read_state
 from wsol.inference.localizer import Label, Localizer
 from wsol.models import ModelOptions
 
@@ -183,13 +183,8 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
         _check_free(journal_path, *(output / TARGETS[name] for name in asked))
         _write_state(output, settings, asked, None)
         return asked
-    try:
-        state = json.loads(state_path.read_text(encoding="utf-8"))
-        before, had = state["settings"], state["formats"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WsolError(
-            f"{state_path} is not the state of a run ({error}); choose another --output"
-        ) from error
+    state = read_state(state_path)
+    before, had = state.settings, state.formats
     check_same(output, before, settings)
     _check_free(*(output / TARGETS[name] for name in asked if name not in had))
     return [name for name in TARGETS if name in formats or name in had]

@@ -5,10 +5,9 @@ which map and threshold were chosen on val, and which run it is from. Nothing in
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
@@ -16,14 +15,71 @@ from torch import Tensor
 
 from wsol.errors import ModelError
 from wsol.export.files import atomic_write
+from wsol.maps import MapKind
 from wsol.methods import MethodOptions, adapt
 from wsol.models import Classes, Model, ModelOptions, build
 from wsol.models.weights import check_finite, file_source, load_strictly
+from wsol.typed import relied_on, typed
 
 FORMAT = 1
 KEY = "wsol"
 WEIGHTS = "best.safetensors"
 """The file of a run directory that is used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What a model is used with; see :class:`wsol.models.Model`."""
+
+    map: MapKind | None = None
+    threshold: Literal["max", "percentile"] | None = None
+    percentile: float | None = None
+    ratio: float | None = None
+    balanced_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, most in (("percentile", 100), ("ratio", 1), ("balanced_ratio", 1)):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= most:
+                raise ValueError(f"{name} must be in [0, {most}], got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The run that a model is from."""
+
+    title: str
+    name: str = ""
+    seed: int | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    data: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What the header of a file holds; ``run`` and ``use`` as they were given, for a model."""
+
+    backbone: ModelOptions
+    method: MethodOptions
+    classes: Classes
+    input_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    initial_weights: str
+    run: dict[str, Any]
+    use: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.backbone.checkpoint is not None or self.backbone.classes is not None:
+            raise ValueError("it names other files: a trained model is whole")
+        ModelOptions(input_size=self.input_size, mean=self.mean, std=self.std)  # refuses what cannot be
+        names, aliases = self.classes.names, self.classes.aliases
+        if not names or len(aliases) not in (0, len(names)):
+            raise ValueError(f"it has {len(names)} classes, and aliases of {len(aliases)}")
+        if self.run:
+            relied_on(Origin, self.run, "run")
+        relied_on(Use, self.use, "use")
 
 
 def save(path: Path, model: Model, options: ModelOptions, method: MethodOptions) -> None:
@@ -58,8 +114,8 @@ def add_use(path: Path, **values: float) -> None:
         ModelError: not a file of :func:`save`.
         OSError: it cannot be written.
     """
-    description = describe(path)
-    _write(path, _tensors(path), description | {"use": description["use"] | values})
+    use = describe(path).use | values
+    _write(path, _tensors(path), _header(path) | {"use": use})
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -89,12 +145,26 @@ def weights_file(name: str | Path) -> Path | None:
     return path if path.suffix == ".safetensors" and path.is_file() else None
 
 
-def describe(path: Path) -> dict[str, Any]:
+def describe(path: Path) -> Description:
     """The description in the header of a file.
 
     Raises:
         ModelError: not such a file, or one of another version.
     """
+    given = _header(path)
+    version = given.pop("format", None)
+    if type(version) is int and version != FORMAT:
+        raise ModelError(
+            f"{path} is of format {version}, this version of wsol reads {FORMAT}: take another version"
+        )
+    try:
+        description: Description = typed(Description, given, "it")
+    except ValueError as error:
+        raise ModelError(f"{path}: its description is damaged: {error}") from error
+    return description
+
+
+def _header(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(KEY)
@@ -106,15 +176,10 @@ def describe(path: Path) -> dict[str, Any]:
             "model, and the file as --checkpoint."
         )
     try:
-        description: dict[str, Any] = json.loads(header)
-        version = description["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: its description is damaged ({error})") from error
-    if version != FORMAT:
-        raise ModelError(
-            f"{path} is of format {version}, this version of wsol reads {FORMAT}: take another version"
-        )
-    return description
+        values: dict[str, Any] = typed(dict[str, Any], json.loads(header), "it")
+    except (RecursionError, ValueError) as error:
+        raise ModelError(f"{path}: its description is damaged: {error}") from error
+    return values
 
 
 def load(path: Path, asked: ModelOptions) -> Model:
@@ -138,20 +203,16 @@ def load(path: Path, asked: ModelOptions) -> Model:
         raise ModelError(
             f"{', '.join(sorted(refused))}: not for the trained model {path}, which knows its own"
         )
-    try:
-        options: ModelOptions = _make(ModelOptions, given["backbone"])
-        method: MethodOptions = _make(MethodOptions, given["method"])
-        classes = Classes(tuple(given["classes"]["names"]), tuple(map(tuple, given["classes"]["aliases"])))
-        known: dict[str, Any] = {
-            "weights": f"{given['initial_weights']}, trained: {file_source(path)}",
-            "input_size": (asked.input_size or int(given["input_size"]),) * 2,
-            "mean": tuple(given["mean"]),
-            "std": tuple(given["std"]),
-            "run": dict(given["run"]),
-            "use": dict(given["use"]) | ({"usual_ratios": ratios} if (ratios := method.usual_ratios) else {}),
-        }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: its description is damaged ({type(error).__name__}: {error})") from error
+    options, method, classes = given.backbone, given.method, given.classes
+    usual_ratios = {"usual_ratios": ratios} if (ratios := method.usual_ratios) else {}
+    known: dict[str, Any] = {
+        "weights": f"{given.initial_weights}, trained: {file_source(path)}",
+        "input_size": (asked.input_size or given.input_size,) * 2,
+        "mean": given.mean,
+        "std": given.std,
+        "run": given.run,
+        "use": given.use | usual_ratios,
+    }
     options = replace(options, **{name: getattr(asked, name) for name in changed})
     model = build(options, pretrained=False, num_classes=len(classes.names))
     classifier = adapt(method, model.classifier, model.name).eval()
@@ -160,21 +221,6 @@ def load(path: Path, asked: ModelOptions) -> Model:
     check_finite(state, str(path))
     known |= {"classifier": classifier, "classes": classes, "trained": True, "method": method.method}
     return replace(model, **known)
-
-
-def _make(kind: type[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """A dataclass from JSON."""
-    types = get_type_hints(kind)
-    return kind(
-        **{
-            name: _make(types[name], value)
-            if is_dataclass(types[name])
-            else tuple(value)
-            if isinstance(value, list)
-            else value
-            for name, value in values.items()
-        }
-    )
 
 
 def load_model(options: ModelOptions, *, pretrained: bool = True) -> Model:

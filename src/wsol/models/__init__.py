@@ -33,6 +33,9 @@ from wsol.pooling import PoolingKind
 
 __all__ = ["LITE0", "PAPERS", "Classes", "Classifier", "Model", "ModelOptions", "build"]
 
+LARGEST = 4096
+"""Side of an input, in pixels: of larger ones the features of a usual network fill the memory."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -72,10 +75,10 @@ class ModelOptions:
             raise ValueError(f"pooling must be one of {get_args(PoolingKind)}, got {self.pooling!r}")
         if not 0 <= self.tap_threshold < 1:
             raise ValueError(f"tap_threshold must be in [0, 1), got {self.tap_threshold}")
-        if self.input_size is not None and self.input_size < 1:
-            raise ValueError(f"input_size must be at least 1, got {self.input_size}")
+        if self.input_size is not None and not 1 <= self.input_size <= LARGEST:
+            raise ValueError(f"input_size must be in [1, {LARGEST}], got {self.input_size}")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if values is not None and (len(values) != 3 or min(values) < 0 or max(values) > 1):
+            if values is not None and (len(values) != 3 or not all(0 <= value <= 1 for value in values)):
                 raise ValueError(f"{name} must be three numbers in [0, 1], got {values}")
         if self.std is not None and min(self.std) == 0:
             raise ValueError(f"std must be above 0, got {self.std}")
@@ -255,7 +258,7 @@ def _rows(network: nn.Module, state: Mapping[str, Tensor], source: str, classes:
     """How many classes the checkpoint has."""
     linear = network.get_classifier()  # type: ignore[operator]
     name = next(name for name, module in network.named_modules() if module is linear) + ".weight"
-    if name not in state:
+    if name not in state or state[name].ndim != 2 or not len(state[name]):
         raise ModelError(f"{source} does not fit the network: missing {name}")
     count = len(state[name])
     if classes is not None and len(classes.names) != count:

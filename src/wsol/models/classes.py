@@ -37,10 +37,11 @@ class Classes:
         if not isinstance(label, str):
             label = operator.index(label)  # NumPy's integers too
         if isinstance(label, int) or (label.isdecimal() and label not in self.names):
-            if 0 <= int(label) < len(self.names):
-                return int(label)
+            place = int(label) if isinstance(label, int) or len(label) < 19 else -1  # not 5,000 digits
+            if 0 <= place < len(self.names):
+                return place
             raise ModelError(
-                f"class {label} does not exist: the {owner} has classes 0 to {len(self.names) - 1}"
+                f"class {label!s:.80} does not exist: the {owner} has classes 0 to {len(self.names) - 1}"
             )
         wanted = label.casefold()
         for words in (self._by_name, self._by_any_word):
@@ -49,10 +50,10 @@ class Classes:
                 return found[0]
             if found:
                 choices = ", ".join(f"{index} ({', '.join(self._called(index))})" for index in found)
-                raise ModelError(f"{label!r} names several classes; ask by index or synset: {choices}")
+                raise ModelError(f"{label!r:.80} names several classes; ask by index or synset: {choices}")
         near = difflib.get_close_matches(wanted, self._by_any_word, n=5, cutoff=0.5)
         hint = f"; near it are {', '.join(near)}" if near else ""
-        raise ModelError(f"the {owner} knows no class {label!r}{hint}")
+        raise ModelError(f"the {owner} knows no class {label!r:.80}{hint}")
 
     def _called(self, index: int) -> tuple[str, ...]:
         return (self.names[index], *(self.aliases[index] if self.aliases else ()))
@@ -106,7 +107,7 @@ def read_classes(path: str | Path) -> Classes:
         if not name:
             raise ModelError(f"{path}, line {number}: empty; line n names class n")
         if first.setdefault(name, number) != number:
-            raise ModelError(f"{path}, line {number}: {name!r} stands on line {first[name]} already")
+            raise ModelError(f"{path}, line {number}: {name!r:.80} stands on line {first[name]} already")
     if not names:
         raise ModelError(f"{path}: no class names in it")
     return Classes(tuple(names))

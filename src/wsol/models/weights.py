@@ -67,15 +67,28 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     try:
         state = timm.models.load_state_dict(str(path), use_ema=False, weights_only=True)
     except Exception as error:  # unpickling damaged data raises anything
-        if isinstance(error.__cause__ or error, pickle.UnpicklingError):  # timm advises to load code
+        if needs_code(error):
             raise ModelError(
                 f"{path} is not a plain state dict; only tensors are loaded, never code. "
                 "Save it with safetensors, or with torch.save(model.state_dict(), path)."
             ) from error
         raise ModelError(f"{path} cannot be read as a state dict: {error}") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelError(f"{path} holds no state dict")
+    if not isinstance(state, Mapping) or not all(map(_is_plain, state.values())):
+        raise ModelError(f"{path} holds no state dict of plain tensors")
     return {name.removeprefix("network."): value for name, value in state.items()}
+
+
+def needs_code(error: BaseException) -> bool:
+    """Whether PyTorch refused a file that only code could read; it, and timm, then advise to load that."""
+    return isinstance(error.__cause__ or error, pickle.UnpicklingError) or "weights_only" in str(error)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a dense tensor of real numbers, all of them there: by strides one may stand for 10⁹."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    whole = value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    return whole and not (value.is_meta or value.is_quantized or value.is_complex())
 
 
 def file_source(path: str | Path) -> str:

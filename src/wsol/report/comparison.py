@@ -52,7 +52,7 @@ def side_by_side(
             _map(axis, result)  # type: ignore[arg-type]
             _true_boxes(axis, example)
             kind = "" if result.map_kind == "cam" else f", {MAP_NAMES[result.map_kind]}"  # type: ignore[union-attr]
-            axis.set_title(f"{name}{kind}", fontsize=10)
+            axis.set_title(f"{name}{kind}", fontsize=10).set_parse_math(False)  # as a class, it may be "$5"
     for axis in axes.flat:
         axis.set_axis_off()
     return figure
@@ -67,7 +67,7 @@ def write_comparison(comparison: Comparison, figure: "Figure", words: Sequence[s
     shown = f'<img alt="maps of each model" style="max-width: 100%" src="data:image/png;base64,{picture}">\n'
     text = render(comparison, "html").replace("<h1>Comparison</h1>\n", f"<h1>Comparison</h1>\n{said}", 1)
     with atomic_write(path) as temporary:
-        temporary.write_text(text + shown, encoding="utf-8")
+        temporary.write_text(text + shown, encoding="utf-8", errors="backslashreplace")
 
 
 def _map(axis: "Axes", result: "Localization") -> None:

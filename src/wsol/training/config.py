@@ -120,6 +120,8 @@ class TrainingOptions:
             "ramp_epochs",
             "seed",
         )
+        if self.seed >= 2**32:
+            raise ValueError(f"seed must be below 2**32, got {self.seed}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
         if self.clip is not None and not self.clip > 0:

@@ -23,6 +23,7 @@ from wsol.models.classes import numbered_classes
 from wsol.training.advice import advise, find_duplicates
 from wsol.training.config import TrainConfig
 from wsol.training.recipes import differences, read_config, write_config
+from wsol.typed import relied_on, typed
 
 log = logging.getLogger("wsol")
 
@@ -235,11 +236,42 @@ def read_run(folder: Path) -> dict[str, Any]:
         DataError: it is damaged.
     """
     try:
-        known: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        known["status"], known["data"]["fingerprints"], known["warnings"], known["calls"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / RUN} is no record of a training: {error!r}") from error
+        values = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        known: dict[str, Any] = typed(dict[str, Any], values, "the file")
+        relied_on(Finished if known.get("status") == "finished" else Begun, known, "the file")
+    except (OSError, RecursionError, ValueError) as error:
+        raise DataError(f"{folder / RUN} is no record of a training: {error}") from error
     return known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """What is relied on of the record of a training."""
+
+    status: str
+    data: dict[str, Any]
+    warnings: tuple[str, ...]
+    calls: tuple[dict[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        typed(dict[str, str], self.data.get("fingerprints"), "data.fingerprints")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished(Begun):
+    """The same of one that is done."""
+
+    rows: tuple[Row, ...]
+    best: Row
+    criterion: str | None
+    ratio: float | None
+    balanced_ratio: float | None = None  # runs of older versions have none
+    skipped: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not {"epoch", "step"} & self.best.keys():
+            raise ValueError("best tells no epoch")
 
 
 def finished(folder: Path) -> Run | None:

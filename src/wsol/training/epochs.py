@@ -20,10 +20,14 @@ from wsol.inference.options import RuntimeOptions
 from wsol.methods import METHODS, MethodOptions
 from wsol.methods.saved import WEIGHTS, save
 from wsol.models import Model, ModelOptions
+from wsol.models.weights import needs_code
 from wsol.training.config import TrainConfig
 from wsol.training.directory import CHECKPOINT, LAST_WEIGHTS, METRICS, Row
 from wsol.training.module import TrainingModule, learning_rate
 from wsol.training.validation import Validation, criterion_of, gather, validate
+
+STATE = {"rows", "best", "waited", "ratio", "unread", "skipped", "criterion"}
+"""Attributes of :class:`Epochs` that a checkpoint keeps."""
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -45,9 +49,12 @@ class WholeCheckpoints(TorchCheckpointIO):
             WsolError: it is damaged, or holds something else.
         """
         try:
-            loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # unpickling damaged data raises anything
-            raise WsolError(f"{path} cannot be read ({error}); --overwrite begins anew") from error
+            reason = "only tensors and plain values are loaded, never code" if needs_code(error) else error
+            raise WsolError(f"{path} cannot be read ({reason}); --overwrite begins anew") from error
+        if not isinstance(loaded, dict) or not {"state_dict", "callbacks", "loops"} <= loaded.keys():
+            raise WsolError(f"{path} cannot be read (it is no checkpoint); --overwrite begins anew")
         return loaded
 
 
@@ -90,13 +97,12 @@ class Epochs(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint: plain values."""
-        names = ("rows", "best", "waited", "ratio", "unread", "skipped", "criterion")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Of the checkpoint."""
-        for name, value in state_dict.items():
-            setattr(self, name, value)
+        for name in STATE & state_dict.keys():  # and nothing else that a file may name
+            setattr(self, name, state_dict[name])
         self.resumed = len(self.rows)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

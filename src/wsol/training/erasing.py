@@ -144,13 +144,13 @@ def _mine(
     Returns:
         (N, bytes), uint8, as :class:`Erased` has it; kept in a file for a run that goes on.
     """
+    height, width = images.frame
+    shape = (len(images), -(-height * width // 8))
     if path.is_file():
-        kept: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-        return kept
+        return read_erased(path, shape)
     runtime = RuntimeOptions(device=config.trainer.accelerator)
     localizer = MapMaker(model, LocalizerOptions(map="cam", preset="fast"), runtime)
-    height, width = images.frame
-    mined = np.zeros((len(images), -(-height * width // 8)), np.uint8)
+    mined = np.zeros(shape, np.uint8)
     loader = DataLoader(_Frames(images), batch_size=BATCH, collate_fn=list)
     for samples in tqdm(loader, desc="erasing", disable=None if progress else True, leave=False):
         read = [(index, frame) for index, frame in samples if frame is not None]
@@ -168,6 +168,22 @@ def _mine(
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, mined)
     return mined
+
+
+def read_erased(path: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """What an earlier call kept. Nothing in the file is executed.
+
+    Raises:
+        DataError: the file is damaged, or of other images.
+    """
+    try:
+        with path.open("rb") as file:
+            kept = np.load(file, allow_pickle=False)
+    except Exception as error:  # of a damaged file anything is raised
+        raise DataError(f"{path} is not what a training erased; --overwrite begins anew") from error
+    if not isinstance(kept, np.ndarray) or kept.dtype != np.uint8 or kept.shape != shape:
+        raise DataError(f"{path} is of other images than this training; --overwrite begins anew")
+    return kept
 
 
 def most_discriminative(maps: Tensor, threshold: float) -> Tensor:

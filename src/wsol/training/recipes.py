@@ -8,12 +8,17 @@ from typing import Any, get_type_hints
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from wsol.errors import UsageError
+from wsol.data.records import read_text
+from wsol.errors import DataError, UsageError
 from wsol.export.files import atomic_write
 from wsol.methods import MethodOptions
 from wsol.models import ModelOptions
-from wsol.options import add_options, options_of, told
+from wsol.options import add_options, options_of
 from wsol.training.config import DataOptions, TrainConfig
+from wsol.typed import told
+
+LONGEST, DEEPEST = 100_000, 8
+"""Characters of a configuration, and how deep its values are nested: more is none."""
 
 
 def add_config_options(parser: ArgumentParser) -> None:
@@ -34,6 +39,43 @@ def read_config(path: str | Path) -> TrainConfig:
     return compose([path])
 
 
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The plain values of a YAML file: no tags, which name types, and no aliases, which can fill the memory.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else; the message names the line.
+    """
+    try:
+        text = read_text(Path(path))
+        _check_plain(text, path)
+        values = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"cannot read {path}{line}: not YAML: {error.problem}") from error
+    except (DataError, yaml.YAMLError, ValueError) as error:
+        reason = error if isinstance(error, DataError) else f"{path}: {error}"
+        raise UsageError(f"cannot read {reason}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} is no configuration: expected keys with values")
+    return values
+
+
+def _check_plain(text: str, path: str | Path) -> None:
+    """Before anything is built of it: PyYAML follows nesting by recursion, as deep as the file says."""
+    if len(text) > LONGEST:
+        raise UsageError(f"cannot read {path}: it has more than {LONGEST:,} characters")
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        where = f"cannot read {path}, line {event.start_mark.line + 1}"  # type: ignore[union-attr]
+        if isinstance(event, yaml.AliasEvent):
+            raise UsageError(f"{where}: *{event.anchor} stands for another value: write it out")
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise UsageError(f"{where}: the tag {tag} is refused: values are plain")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise UsageError(f"{where}: values inside values, more than {DEEPEST} deep")
+
+
 def compose(paths: list[str | Path]) -> TrainConfig:
     """A configuration from several YAML files, later ones over earlier ones, as ``--config`` twice does it.
 
@@ -42,13 +84,7 @@ def compose(paths: list[str | Path]) -> TrainConfig:
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"cannot read {path}: {error}") from error
-        if not isinstance(values, dict):
-            raise UsageError(f"{path} is no configuration: expected keys with values")
-        _merge(merged, values)
+        _merge(merged, read_yaml(path))
     parser = ArgumentParser(exit_on_error=False)
     add_config_options(parser)
     try:
@@ -86,10 +122,10 @@ def _check_names(kind: type[Any], values: dict[str, Any], prefix: str) -> None:
     known = [each.name for each in fields(kind) if each.name != "classes"]
     for name, value in values.items():
         if name not in known:
-            raise ValueError(f"no field {prefix}{name}; there are {', '.join(known)}")
+            raise ValueError(f"no field {prefix}{name!s:.80}; there are {', '.join(known)}")
         if is_dataclass(types[name]):
             if not isinstance(value, dict):
-                raise ValueError(f"{prefix}{name} holds fields of its own, got {value!r}")
+                raise ValueError(f"{prefix}{name} holds fields of its own, got {value!r:.120}")
             _check_names(types[name], value, f"{prefix}{name}.")
 
 
@@ -100,7 +136,7 @@ def _type_error(message: str, values: Any) -> str:  # noqa: ANN401
     kind: Any = TrainConfig
     for name in found[1].split("."):
         kind, values = get_type_hints(kind)[name], values[name]
-    return f"{found[1]} must be {told(kind)}, got {values!r}"
+    return f"{found[1]} must be {told(kind)}, got {values!r:.120}"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
