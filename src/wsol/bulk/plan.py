@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from wsol.bulk import storage
 from wsol.bulk.search import Entry, Search
 from wsol.errors import DataError
+from wsol.typed import typed
 
 _SCHEMA = pa.schema(
     [("kind", pa.string()), ("file", pa.binary()), ("group", pa.int32()), ("images", pa.int64())]
@@ -54,8 +55,9 @@ class Plan:
         system, path = storage.locate(address)
         try:
             self._file = pq.ParquetFile(system.open(path, "rb"))
-            self.totals = Totals(**json.loads((self._file.metadata.metadata or {})[_KEY.encode()]))
-        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            totals = (self._file.metadata.metadata or {}).get(_KEY.encode(), b"null")
+            self.totals: Totals = typed(Totals, json.loads(totals), "its description")
+        except (OSError, pa.ArrowException, ValueError) as error:
             raise DataError(
                 f"{address} is not the plan of a run ({error}); start anew with --overwrite"
             ) from error

@@ -24,6 +24,7 @@ from wsol.inference.localizer import Label, Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.run import check_same, settings_of, versions
 from wsol.models import Model, ModelOptions
+from wsol.typed import typed
 
 STATE, PLAN, SKIPPED = "run.json", "plan.parquet", "skipped.csv"
 SHOWN = 20
@@ -171,8 +172,9 @@ def _claim(output: str, settings: dict[str, Any], overwrite: bool) -> None:
         _write_state(output, settings, {})
         return
     try:
-        before = json.loads(data)["settings"]
-    except (ValueError, KeyError, TypeError) as error:
+        state = typed(dict[str, Any], json.loads(data), "the file")
+        before = typed(dict[str, Any], state.get("settings"), "settings")
+    except (RecursionError, ValueError) as error:
         raise WsolError(f"{address} is not the state of a run ({error}); choose another --output") from error
     check_same(output, before, settings)
 
