@@ -114,6 +114,11 @@ INSERTED = [b"\0", b"\xff\xfe", b"\x80", b"\r", b"\x1b[2J", b"\xef\xbb\xbf", b"\
 INSERTED += [b'{"a":' * 2000, b"&a;" * 20, b"<a>" * 5000, b"\n" * 5000, b"," * 5000, b"x" * 200_000]
 
 
+EXTREMES = [b"", b"\n", b"\0", b"\xff\n", b"{}\n", b"[]\n", b"null\n", b'"a"\n', b"NaN\n"]
+EXTREMES += [b"[" * 100_000 + b"]" * 100_000 + b"\n", b'{"a":' * 100_000 + b"\n", b"<a>" * 100_000]
+EXTREMES += [b"9" * 5000 + b"\n", b"," * 100_000, b"x" * 200_000 + b"\n", b'"' * 9999, b"\xff\xfea\0"]
+
+
 def damaged(whole: bytes, parse: Callable[[bytes], Any] | None = None) -> st.SearchStrategy[bytes]:
     """A file's content, damaged; ``parse`` makes a document of a structured one."""
     changed = [text(whole)]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 import tracemalloc
 import zlib
@@ -23,7 +24,7 @@ from safetensors.torch import save
 from torch import ones
 
 from tests.data.sets import write
-from tests.endurance.damage import LEAVES, damaged
+from tests.endurance.damage import EXTREMES, LEAVES, damaged
 from tests.evaluation.test_result import make_result
 from tests.report.conftest import localization, photo
 from wsol.data.dataset import open_data
@@ -39,7 +40,7 @@ from wsol.models.weights import read_state_dict
 from wsol.training.directory import finished
 from wsol.training.recipes import read_config
 
-SLOW = 10.0
+SLOW = 5.0
 """Seconds that nothing takes; a file of 200 kB takes well below one."""
 
 Parse = Callable[[bytes], Any]
@@ -273,6 +274,16 @@ def draw_and_read(entrance: Entrance, data: st.DataObject) -> None:
 def test_valid_files_are_read(entrance: Entrance, tmp_path: Path) -> None:
     """Else the damage would be to something that was never read."""
     entrance.read(write(tmp_path, {name: entrance.pack(each) for name, each in entrance.files.items()}))
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES, ids=str)
+def test_extremes(entrance: Entrance) -> None:
+    """As the whole of each file; and 5,000 digits in place of each of its words."""
+    for name, whole in entrance.files.items():
+        for content in EXTREMES:
+            survives(entrance, name, content)
+        for word in re.finditer(rb"[^\s,;<>/\":{}\[\]]+", whole):
+            survives(entrance, name, whole[: word.start()] + 5000 * b"9" + whole[word.end() :])
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES, ids=str)

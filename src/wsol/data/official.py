@@ -43,6 +43,8 @@ from wsol.errors import DataError
 
 TABLES = ("image_ids.txt", "class_labels.txt", "image_sizes.txt", "localization.txt")
 PROXY = "train-proxy"
+LONGEST_PATH = 4096
+"""Characters; no system takes more."""
 
 
 def find(place: Place, metadata: Path | None = None) -> DataSet | None:
@@ -246,7 +248,7 @@ class _Tables:
         head = row.rsplit(",", 2)
         if len(head) == 3 and head[0] in self.ids:
             return head[0]
-        at = len(row)
+        at = min(len(row), LONGEST_PATH + 1)  # a row may be a megabyte of commas
         while (at := row.rfind(",", 0, at)) > 0:
             if row[:at] in self.ids:
                 return row[:at]
