@@ -21,7 +21,7 @@ from tqdm import tqdm
 from wsol.data.images import find_images
 from wsol.errors import WsolError
 from wsol.export import FORMATS
-from wsol.export.files import atomic_write
+from wsol.export.files import atomic_write, open_folder, remove_left
 from wsol.export.names import common_root
 from wsol.inference.journal import Journal
 from wsol.inference.localizer import Label, Localizer
@@ -84,7 +84,8 @@ def localize_files(
         progress: show a progress bar on a terminal.
 
     Raises:
-        WsolError: no image, an unknown format, or an output folder that holds results of other settings.
+        WsolError: no image, an unknown format, or an output folder that holds results of other settings or
+            cannot be written into.
     """
     if unknown := set(formats) - set(TARGETS):
         raise WsolError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
@@ -95,8 +96,9 @@ def localize_files(
     if not images:
         raise WsolError(f"no images in {', '.join(map(str, paths))}")
     settings = _settings(localizer, model_options, label)
-    output.mkdir(parents=True, exist_ok=True)
+    open_folder(output)
     formats = _claim(output, settings, formats, overwrite)
+    remove_left(output)
     journal = Journal(output / "results.jsonl")
     asked = set(images)
     todo = [image for image in images if not journal.is_done(image)]
@@ -173,7 +175,10 @@ def _settings(localizer: Localizer, model_options: ModelOptions, label: Label | 
 
 
 def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], overwrite: bool) -> list[str]:
-    """Make sure that the folder is ours and of these settings; returns the formats it is to hold."""
+    """Make sure that the folder is ours and of these settings; returns the formats it is to hold.
+
+    They are noted before they are written: should the run be killed, what it wrote is known to be ours.
+    """
     state_path, journal_path = output / "run.json", output / "results.jsonl"
     if overwrite and state_path.exists():  # the folder is ours
         for path in (journal_path, *(output / target for target in TARGETS.values()), state_path):
@@ -197,8 +202,12 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
             f"{output} holds results made with other settings ({'; '.join(changed)}). "
             "Choose another --output, or start anew with --overwrite."
         )
-    _check_free(*(output / TARGETS[name] for name in asked if name not in had))
-    return [name for name in TARGETS if name in formats or name in had]
+    new = [name for name in asked if name not in had]
+    _check_free(*(output / TARGETS[name] for name in new))
+    formats = [name for name in TARGETS if name in formats or name in had]
+    if new:
+        _save_state(output, state | {"formats": formats})
+    return formats
 
 
 def _check_free(*paths: Path) -> None:
@@ -238,19 +247,22 @@ def _write_formats(
 
 @contextmanager
 def _replaced(target: Path) -> Iterator[Path]:
-    """Where to write a format. A folder is written beside the old one, so that no file of that stays."""
+    """Where to write a format. A folder is written beside the old one, which stays whole until then."""
     if target.suffix:  # a single file, which its writer replaces
         yield target
         return
-    fresh = target.with_name(f".{target.name}.tmp")
-    _remove(fresh)
+    fresh, old = (target.with_name(f".{target.name}.{kind}") for kind in ("tmp", "old"))
+    for left in (fresh, old):  # by a run that was killed
+        _remove(left)
     fresh.mkdir()
     try:
         yield fresh
-        _remove(target)
+        if target.exists():
+            target.rename(old)
         fresh.rename(target)
     finally:
-        _remove(fresh)
+        for left in (fresh, old):
+            _remove(left)
 
 
 def _remove(path: Path) -> None:
@@ -294,5 +306,9 @@ def _write_state(
             "interrupted": summary.interrupted,
             "seconds": round(summary.seconds, 3),
         }
+    _save_state(output, state)
+
+
+def _save_state(output: Path, state: dict[str, Any]) -> None:
     with atomic_write(output / "run.json") as file:
         file.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
