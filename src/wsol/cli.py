@@ -1,5 +1,6 @@
 """The command line: ``wsol demo``, ``wsol localize``, ``wsol evaluate``, …"""
 
+import errno
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ from wsol.commands.evaluate import evaluate, evaluate_parser
 from wsol.commands.localize import demo, demo_parser, localize, localize_parser
 from wsol.commands.parser import ArgumentParser
 from wsol.commands.train import train, train_parser
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ROOM = ". What was written before is whole: make room, and call the same command again"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (WsolError, ValueError, OSError) as error:
         if os.environ.get("WSOL_TRACEBACK"):
             raise
-        print(f"wsol {command}: {error}", file=sys.stderr)
+        advice = ROOM if getattr(error, "errno", None) in NO_ROOM else ""
+        print(f"wsol {command}: {error}{advice}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print(f"wsol {command}: interrupted", file=sys.stderr)

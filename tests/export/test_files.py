@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,22 @@ def test_atomic_write_keeps_the_old_file(tmp_path: Path, error: type[BaseExcepti
         temporary.write_text("half")
         raise error
     assert contents(tmp_path) == {"file.txt": b"old"}
+
+
+def test_a_full_disk_is_told_with_the_file_that_did_not_fit(tmp_path: Path) -> None:
+    """The system names no file, or the temporary one; an error about another file is left as it is."""
+    path = tmp_path / "file.txt"
+    for named in (None, "temporary", "photo.jpg"):
+        with pytest.raises(OSError, match="No space left") as raised, atomic_write(path) as temporary:
+            told = (errno.ENOSPC, "No space left on device")
+            raise OSError(*told, temporary if named == "temporary" else named)
+        assert raised.value.filename == ("photo.jpg" if named == "photo.jpg" else str(path))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"folder'$"), atomic_write(tmp_path / "folder") as temporary:
+        temporary.touch()
+    with pytest.raises(OSError, match=r"^broken$"), atomic_write(path):
+        raise OSError("broken")
+    assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -327,6 +328,49 @@ def test_folders_of_a_format_hold_nothing_old(
     assert not (out / "yolo" / "labels" / "1.txt").exists()
     localize_files(make(map="nwc"), checkpoint, [photos], out, formats=["coco"], overwrite=True)
     assert not (out / "masks").exists() and not (out / "yolo").exists()
+
+
+def test_a_format_that_was_added_by_a_run_that_was_killed(
+    command: Command, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it wrote is known to be ours, and what it was writing is removed."""
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    assert main(command("--quiet", "--format", "coco")) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("wsol.inference.run._write_state", killed)  # the last step
+        assert main(command("--quiet", "--format", "masks", "csv")) == 130
+    out = tmp_path / "out"
+    for name in (".0123.tmp", ".masks.tmp/0.png", ".masks.old/0.png"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("half")
+    assert main(command("--quiet", "--format", "masks", "csv")) == 0
+    assert {path.name for path in out.iterdir()} == {
+        *("boxes.csv", "coco.json", "masks", "results.jsonl", "run.json"),
+    }
+
+
+def test_folders_of_a_format_are_whole_at_any_moment(
+    make: Callable[..., Localizer],
+    checkpoint: ModelOptions,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder is emptied under another name alone."""
+    removed: list[str] = []
+    rmtree = shutil.rmtree
+
+    def noted(path: Path) -> None:
+        removed.append(path.name)
+        rmtree(path)
+
+    monkeypatch.setattr(shutil, "rmtree", noted)
+    for _ in range(2):
+        localize_files(make(), checkpoint, [photos], tmp_path / "out", formats=["masks"], progress=False)
+    assert removed == [".masks.old"]
 
 
 def test_what_no_run_wrote_is_not_replaced(

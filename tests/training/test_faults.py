@@ -97,6 +97,25 @@ def test_weights_that_are_not_finite_are_not_saved(
     assert train(config, progress=False).trained == 2
 
 
+def test_killed_while_an_earlier_run_is_removed(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it is gone, the folder is known to be a training's."""
+    train(config, progress=False)
+    anew, unlink = replace(config, overwrite=True), Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        raise KeyboardInterrupt
+
+    files = len(list(Path(config.output or "").iterdir()))
+    for left in reversed(range(files)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", killed)
+            with pytest.raises(KeyboardInterrupt):
+                train(anew, progress=False)
+        assert len(list(Path(config.output or "").iterdir())) == left
+    assert train(anew, progress=False).trained == 3
+
+
 def test_loss_that_is_not_finite(config: TrainConfig) -> None:
     wild = replace(config, training=replace(config.training, learning_rate=1e9))
     with pytest.raises(WsolError, match=r"epoch \d, step \d: .* not finite.*learning rate than 1e\+09"):
@@ -129,16 +148,17 @@ def test_full_disk(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None
     """The file that does not fit is not there; what was saved before is, and the run goes on from it."""
     written = iter(range(100))
 
-    def full(values: Any, path: Any) -> None:
-        Path(path).write_bytes(b"half")
+    def full(values: Any, file: Any) -> None:
+        file.write(b"half")
         if next(written) == 1:
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        torch_save(values, path)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        file.seek(0)
+        torch_save(values, file)
 
     torch_save = torch.save
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=r"No space left on device: '.*last\.ckpt'"):
             train(config, progress=False)
     folder = Path(config.output or "")
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
@@ -146,7 +166,7 @@ def test_full_disk(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_disk_that_is_full_in_earnest(config: TrainConfig, tmp_path: Path) -> None:
-    """Files of more than 1 MB cannot be written: it is told which, and nothing half-written stays."""
+    """Files of more than 1 MB cannot be written: it is told which, and what to do; nothing half stays."""
     script = f"""
 import resource, signal
 from wsol.cli import main
@@ -156,7 +176,8 @@ raise SystemExit(main({command(config, tmp_path)[3:]!r}))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "cannot be written" in done.stderr or "File too large" in done.stderr
+    told = done.stderr.splitlines()[-1]
+    assert "File too large: " in told and "last.ckpt" in told and "make room" in told
     assert "Traceback" not in done.stderr
     assert not list(Path(config.output or "").glob("*.safetensors"))
 

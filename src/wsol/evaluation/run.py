@@ -4,7 +4,6 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from wsol.evaluation.records import BoxRecords
 from wsol.evaluation.result import RESULT_FILE, Result, load_result
 from wsol.evaluation.scoring import choose_ratios, error_shares, scores_of
 from wsol.evaluation.sources import MapSource
+from wsol.export.files import open_folder
 from wsol.inference.run import versions
 
 
@@ -112,14 +112,10 @@ def check_output(output: Path, overwrite: bool) -> None:
     """Make sure, before any work, that a result may be written there.
 
     Raises:
-        DataError: something is there that is not to be replaced, or nothing can be written there.
+        DataError: something is there that is not to be replaced.
+        WsolError: nothing can be written there.
     """
-    try:
-        output.resolve().parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=output.resolve().parent):
-            pass
-    except OSError as error:
-        raise DataError(f"cannot write into {output.resolve().parent}: {error.strerror or error}") from error
+    open_folder(output.resolve().parent)
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / RESULT_FILE).is_file():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol.errors import ImageError, WsolError
+from wsol.export.files import named
 from wsol.inference.localization import Localization
 from wsol.typed import relied_on, typed
 
@@ -53,16 +54,21 @@ class Journal(Collection[Localization]):
             self._stamps[path] = entry["stamp"]
 
     def add(self, path: Path, result: Localization | ImageError) -> None:
-        """Append a result, or the reason why there is none."""
+        """Append a result, or the reason why there is none.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         entry: dict[str, Any] = {"path": str(path)}
         if isinstance(result, ImageError):
             entry["skipped"] = result.reason
         else:
             entry |= {"stamp": _stamp(path), "result": result.to_dict()}
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-        with self._path.open("ab") as file:
-            self._remember(entry, file.tell())
+        with named(self._path), self._path.open("ab") as file:
+            offset = file.tell()
             file.write(line)
+        self._remember(entry, offset)
 
     def is_done(self, path: Path) -> bool:
         """Whether there is a result for this file as it is now."""

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from wsol.data.images import find_images
 from wsol.errors import WsolError
 from wsol.export import FORMATS
-from wsol.export.files import atomic_write
+from wsol.export.files import atomic_write, open_folder, remove_left
 from wsol.export.names import common_root
 from wsol.inference.journal import Journal, read_state
 from wsol.inference.localizer import Label, Localizer
@@ -84,7 +84,8 @@ def localize_files(
         progress: show a progress bar on a terminal.
 
     Raises:
-        WsolError: no image, an unknown format, or an output folder that holds results of other settings.
+        WsolError: no image, an unknown format, or an output folder that holds results of other settings or
+            cannot be written into.
     """
     if unknown := set(formats) - set(TARGETS):
         raise WsolError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
@@ -95,8 +96,9 @@ def localize_files(
     if not images:
         raise WsolError(f"no images in {', '.join(map(str, paths))}")
     settings = settings_of(localizer, model_options, label)
-    output.mkdir(parents=True, exist_ok=True)
+    open_folder(output)
     formats = _claim(output, settings, formats, overwrite)
+    remove_left(output)
     journal = Journal(output / "results.jsonl")
     asked = set(images)
     todo = [image for image in images if not journal.is_done(image)]
@@ -173,7 +175,10 @@ def settings_of(localizer: Localizer, model_options: ModelOptions, label: Label 
 
 
 def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], overwrite: bool) -> list[str]:
-    """Make sure that the folder is ours and of these settings; returns the formats it is to hold."""
+    """Make sure that the folder is ours and of these settings; returns the formats it is to hold.
+
+    They are noted before they are written: should the run be killed, what it wrote is known to be ours.
+    """
     state_path, journal_path = output / "run.json", output / "results.jsonl"
     if overwrite and state_path.exists():  # the folder is ours
         for path in (journal_path, *(output / target for target in TARGETS.values()), state_path):
@@ -184,10 +189,13 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
         _write_state(output, settings, asked, None)
         return asked
     state = read_state(state_path)
-    before, had = state.settings, state.formats
-    check_same(output, before, settings)
-    _check_free(*(output / TARGETS[name] for name in asked if name not in had))
-    return [name for name in TARGETS if name in formats or name in had]
+    check_same(output, state.settings, settings)
+    new = [name for name in asked if name not in state.formats]
+    _check_free(*(output / TARGETS[name] for name in new))
+    formats = [name for name in TARGETS if name in formats or name in state.formats]
+    if new:
+        _write_state(output, settings, formats, None)
+    return formats
 
 
 def check_same(output: Path | str, before: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -238,19 +246,22 @@ def _write_formats(
 
 @contextmanager
 def _replaced(target: Path) -> Iterator[Path]:
-    """Where to write a format. A folder is written beside the old one, so that no file of that stays."""
+    """Where to write a format. A folder is written beside the old one, which stays whole until then."""
     if target.suffix:  # a single file, which its writer replaces
         yield target
         return
-    fresh = target.with_name(f".{target.name}.tmp")
-    _remove(fresh)
+    fresh, old = (target.with_name(f".{target.name}.{kind}") for kind in ("tmp", "old"))
+    for left in (fresh, old):  # by a run that was killed
+        _remove(left)
     fresh.mkdir()
     try:
         yield fresh
-        _remove(target)
+        if target.exists():
+            target.rename(old)
         fresh.rename(target)
     finally:
-        _remove(fresh)
+        for left in (fresh, old):
+            _remove(left)
 
 
 def _remove(path: Path) -> None:

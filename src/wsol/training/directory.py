@@ -14,7 +14,7 @@ from typing import Any
 
 from wsol.data.dataset import DataSet, Split
 from wsol.errors import DataError, UsageError
-from wsol.export.files import atomic_write
+from wsol.export.files import atomic_write, is_left, open_folder, remove_left
 from wsol.inference.run import versions
 from wsol.methods import METHODS
 from wsol.methods.saved import WEIGHTS
@@ -35,7 +35,6 @@ CHECKPOINT = "last.ckpt"
 
 OURS = (
     CONFIG,
-    RUN,
     METRICS,
     WEIGHTS,
     LAST_WEIGHTS,
@@ -44,8 +43,9 @@ OURS = (
     "erased*.npy",
     "tensorboard",
     "wandb",
+    RUN,
 )
-"""What a training writes, which alone it replaces."""
+"""What a training writes, which alone it replaces; last what tells that the folder is its own."""
 
 MAY_CHANGE = (
     "output",
@@ -123,25 +123,17 @@ def prepare(folder: Path, config: TrainConfig, parts: Parts) -> None:
     Raises:
         UsageError: it holds something else, or a training of other settings.
         DataError: it holds one of other data.
+        WsolError: nothing can be written there.
     """
     if (folder / RUN).is_file():
         if config.overwrite or not _has_something(folder):
             _clear(folder)
         else:
             _check_same(folder, config, parts)
-    elif folder.exists() and (not folder.is_dir() or any(not _is_left(path) for path in folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(not is_left(path) for path in folder.iterdir())):
         raise UsageError(f"{folder} is there already, and not from wsol train; choose another --output")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in filter(_is_left, folder.iterdir()):
-            path.unlink()
-    except OSError as error:
-        raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from error
-
-
-def _is_left(path: Path) -> bool:
-    """A file that was being written when a run was killed."""
-    return path.name.startswith(".") and path.suffix == ".tmp" and path.is_file()
+    open_folder(folder)
+    remove_left(folder)
 
 
 def _has_something(folder: Path) -> bool:

@@ -36,9 +36,18 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
     ) -> None:
-        """Write to a temporary name, then rename."""
-        with atomic_write(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        """Write to a temporary name, then rename.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # in which PyTorch hides a full disk
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from error
+                raise
 
     def load_checkpoint(
         self, path: str | Path, map_location: object = None, weights_only: bool | None = None
@@ -131,7 +140,7 @@ class Epochs(Callback):
         self._note(row, found)
         for unread in gather(module.unread):
             self.unread |= unread
-        save_checkpoint(trainer, self.folder / CHECKPOINT)
+        trainer.save_checkpoint(self.folder / CHECKPOINT)
         if trainer.is_global_zero:
             self._write()
             self._tell(_line(row, self.config.training.epochs, self.criterion, row == self.best))
@@ -180,18 +189,6 @@ class Epochs(Callback):
         patience = self.config.trainer.early_stop
         if patience is not None and self.waited >= patience:
             trainer.should_stop = True
-
-
-def save_checkpoint(trainer: Trainer, path: Path) -> None:
-    """Write a checkpoint.
-
-    Raises:
-        WsolError: it cannot be written.
-    """
-    try:
-        trainer.save_checkpoint(path)
-    except RuntimeError as error:  # what PyTorch makes of a full disk
-        raise WsolError(f"{path} cannot be written: {error}; what was saved before is whole") from error
 
 
 def use_of(config: TrainConfig, val: Split | None, ratio: float | None) -> dict[str, Any]:
