@@ -113,7 +113,7 @@ def test_duplicates_count_once_and_are_told(write: Write, tmp_path: Path) -> Non
     [
         ({"protocol": {"step": 0.01}}, "steps of 0.01"),
         ({"data": {"fingerprint": "sha256:ffffffffffffffff"}}, "data ffffffffffff"),
-        ({"data": {"selection": {"split": "val", "fingerprint": "sha256:eeeeeeeeeeeeeeee"}}}, "val data eeeee"),
+        ({"data": {"selection": {"split": "val", "fingerprint": "sha256:eeeeeeeeeeee"}}}, "val data eeeee"),
         ({"policy": "fixed"}, "τ = 0.2"),
     ],
 )
