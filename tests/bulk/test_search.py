@@ -10,6 +10,7 @@ import pytest
 
 from tests.bulk.sets import write_bytes, write_paths, write_tar
 from wsol import WsolError
+from wsol.bulk.items import chunks
 from wsol.bulk.plan import Plan, write_plan
 from wsol.bulk.search import Entry, Search
 from wsol.data.images import find_images
@@ -166,3 +167,36 @@ def test_a_folder_that_cannot_be_listed_is_told_of(photos: Path, monkeypatch: py
     monkeypatch.setattr(os, "scandir", scandir)
     assert _files(photos) == sorted([*map(str, photos.glob("*.png")), str(photos / "more")])
     assert _files(photos) == [str(path) for path in find_images([photos])[0]]
+
+
+class _Trap:
+    """Whose unpickling makes a file."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.canary,)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.parametrize("column", ["image", "other"])
+def test_a_table_that_holds_pickles_is_refused_unread(column: str, tmp_path: Path) -> None:
+    """Ray Data registers a type with Arrow whose values are unpickled as they are looked at."""
+    from ray.data.extensions import ArrowPythonObjectArray
+
+    trap = ArrowPythonObjectArray.from_objects([_Trap(tmp_path / "canary")])
+    pq.write_table(pa.table({column: trap, "id": trap}), tmp_path / "t.parquet")
+    with pytest.raises(WsolError, match=r"neither paths nor bytes|which column has the images"):
+        _files(tmp_path / "t.parquet")
+    with pytest.raises(WsolError, match="neither paths nor bytes"):
+        _files(tmp_path / "t.parquet", column=column)
+    held = pa.table({"jpg": [b"x"], "id": trap, "key": trap})
+    pq.write_table(held, tmp_path / "t.parquet")
+    for entry in Search([str(tmp_path / "t.parquet")]):
+        assert [str(item) for items, _ in chunks([entry], None, 4) for item in items] == [
+            f"{tmp_path}/t.parquet, row 1"
+        ]
+    assert not (tmp_path / "canary").exists()
+    assert pq.read_table(tmp_path / "t.parquet")["id"].to_pylist()  # the trap is real
+    assert (tmp_path / "canary").exists()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wsol.bulk import storage
-from wsol.bulk.search import Entry, image_column
+from wsol.bulk.search import Entry, holds_text, image_column
 from wsol.data.images import StoredImage, UnusableError
 
 FETCHES = 16
@@ -98,7 +98,8 @@ def _rows(entry: Entry, column: str | None) -> Iterator[StoredImage]:
             table = pq.ParquetFile(file)
             schema = table.schema_arrow
             column = image_column(schema, column, entry.file)
-            named = next((name for name in NAMES if name in schema.names and name != column), None)
+            texts = (name for name in NAMES if name in schema.names and holds_text(schema.field(name).type))
+            named = next((name for name in texts if name != column), None)
             row = sum(table.metadata.row_group(group).num_rows for group in range(entry.group))
             wanted = [column, *([named] if named else [])]
             for batch in table.iter_batches(64, row_groups=[entry.group], columns=wanted):

@@ -163,7 +163,7 @@ def image_column(schema: pa.Schema, asked: str | None, address: str) -> str:
     """The column of a table that names or holds images.
 
     Raises:
-        DataError: there is none, or several might be meant.
+        DataError: there is none, several might be meant, or it holds neither.
     """
     holding = [name for name in schema.names if holds_bytes(schema.field(name).type)]
     found = [asked] if asked else holding or [name for name in PATHS if name in schema.names][:1]
@@ -172,14 +172,24 @@ def image_column(schema: pa.Schema, asked: str | None, address: str) -> str:
             f"{address}: {f'there is no column {asked}' if asked else 'which column has the images?'} "
             f"Name it with --column; there are {', '.join(schema.names) or 'none'}"
         )
+    kind = schema.field(found[0]).type
+    if not (holds_bytes(kind) or holds_text(kind)):
+        raise DataError(f"{address}: the column {found[0]} holds {kind}, neither paths nor bytes of images")
     return found[0]
 
 
 def holds_bytes(kind: pa.DataType) -> bool:
-    """Whether a column holds encoded images: bytes, or as Hugging Face keeps them, ``bytes`` in a struct."""
+    """Whether a column holds encoded images: bytes, or as Hugging Face keeps them, a struct with a path."""
     if pa.types.is_struct(kind):
-        return any(field.name == "bytes" and holds_bytes(field.type) for field in kind)
+        parts = {field.name: field.type for field in kind}
+        plain = set(parts) <= {"bytes", "path"} and holds_text(parts.get("path", pa.string()))
+        return plain and holds_bytes(parts.get("bytes", pa.null()))
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Whether a column holds plain text: values of other types may be what runs code as it is read."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _matches(system: AbstractFileSystem, path: str) -> list[str]:
