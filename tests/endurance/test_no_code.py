@@ -460,8 +460,8 @@ DANGEROUS = {
 }  # fmt: skip
 SAFE_WITH = {"np.load": "allow_pickle=False", "torch.load": "weights_only=True"}
 KNOWN = {("report/svg.py", "ElementTree.fromstring"), ("bulk/items.py", "tarfile.open")}
-"""XML that Matplotlib has drawn a moment before, any other is read by defusedxml; and archives of images, which
-are read as a stream and never unpacked (tests/bulk/test_items.py)."""
+"""XML that Matplotlib has drawn a moment before, any other is read by defusedxml; and archives of images,
+which are read as a stream and never unpacked (tests/bulk/test_items.py)."""
 
 
 def test_no_call_could_run_what_it_reads() -> None:
