@@ -400,3 +400,15 @@ def test_a_name_that_a_terminal_cannot_show_ends_no_run(command: Command, photos
     )
     assert done.returncode == 0, done.stderr
     assert b"udcff" in done.stdout
+
+
+def test_names_cannot_steer_the_terminal(
+    command: Command, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "a\x1b[2J\nb.png").write_bytes((photos / "0.png").read_bytes())
+    (photos / "c\rd.png").touch()
+    assert main(command()) == 3
+    told = capsys.readouterr()
+    assert r"a\x1b[2J\nb.png" in told.out
+    assert rf"  {photos}/c\rd.png: the file is empty" in told.err
+    assert "\x1b" not in told.out + told.err and "\r" not in told.err

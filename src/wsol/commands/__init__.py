@@ -8,6 +8,7 @@ __all__ = [
     "EXIT_SKIPPED",
     "EXIT_USAGE",
     "add_options",
+    "one_line",
     "options_of",
 ]
 
@@ -18,3 +19,8 @@ EXIT_CODES = (
     "Exit code: 0 all well, 1 an error, 2 wrong usage, 3 finished but images were skipped, "
     "130 interrupted (what was done is kept)."
 )
+
+
+def one_line(text: object) -> str:
+    """As a terminal may show it: a file name can hold line breaks, and characters that steer a terminal."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(text))

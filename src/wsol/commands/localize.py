@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from wsol.commands import EXIT_CODES, EXIT_INTERRUPTED, EXIT_SKIPPED, add_options, options_of
+from wsol.commands import EXIT_CODES, EXIT_INTERRUPTED, EXIT_SKIPPED, add_options, one_line, options_of
 from wsol.commands.parser import ArgumentParser
 from wsol.errors import UsageError
 
@@ -187,7 +187,7 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
     if summary.skipped:
         print(f"Skipped, {len(summary.skipped)} in all:", file=sys.stderr)
         for path, reason in summary.skipped:
-            print(f"  {path}: {reason}", file=sys.stderr)
+            print(f"  {one_line(path)}: {one_line(reason)}", file=sys.stderr)
     if summary.interrupted:
         print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -211,7 +211,7 @@ def _tell_bulk(summary: "BulkSummary", *, quiet: bool) -> int:
     if summary.skipped:
         print(f"Skipped, {summary.skipped} in all, listed in {output}/skipped.csv:", file=sys.stderr)
         for path, reason in summary.examples:
-            print(f"  {path}: {reason}", file=sys.stderr)
+            print(f"  {one_line(path)}: {one_line(reason)}", file=sys.stderr)
     if summary.interrupted:
         print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -226,6 +226,6 @@ def _print_table(summary: "RunSummary", rows: int = 10) -> None:
     print(f"{'image':<28} {'class':<28} {'probability':>11}  box (x0, y0, x1, y1)")
     for name, result in islice(image_names(summary.journal, common_root(summary.journal.paths)), rows):
         boxes = " ".join(str(tuple(box)) for box in result.boxes.tolist()) or "nothing found"
-        print(f"{name:<28.28} {result.label:<28.28} {result.probability:>11.3f}  {boxes}")
+        print(f"{one_line(name):<28.28} {one_line(result.label):<28.28} {result.probability:>11.3f}  {boxes}")
     if len(summary.journal) > rows:
         print(f"… and {len(summary.journal) - rows} more")
