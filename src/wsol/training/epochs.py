@@ -20,10 +20,11 @@ from wsol.inference.options import RuntimeOptions
 from wsol.methods import METHODS, MethodOptions
 from wsol.methods.saved import WEIGHTS, save
 from wsol.models import Model, ModelOptions
+from wsol.processes import gather
 from wsol.training.config import TrainConfig
 from wsol.training.directory import CHECKPOINT, LAST_WEIGHTS, METRICS, Row
 from wsol.training.module import TrainingModule, learning_rate
-from wsol.training.validation import Validation, criterion_of, gather, validate
+from wsol.training.validation import Validation, criterion_of, validate
 
 
 class WholeCheckpoints(TorchCheckpointIO):
