@@ -27,6 +27,7 @@ format: $(VENV)/.dev
 benchmark: $(VENV)/.dev
 	$(BIN)/python benchmarks/localize.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python -m benchmarks.evaluate_maps
 	$(BIN)/python benchmarks/train_step.py
 
 # The report is tested in Debian's chromium; without it, and without the right to install it, those tests are skipped.

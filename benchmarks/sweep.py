@@ -49,7 +49,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     versions = f"OpenCV {cv2.__version__}, Python {platform.python_version()}"
-    print(f"{_processor()}, {os.cpu_count()} cores; {versions}")
+    print(f"{processor()}, {os.cpu_count()} cores; {versions}")
     check_identical(options.identical)
     heads = ("ours", "1000 loop", "ratio", "255 loop", "ratio")
     print(f"\n{'one thread, milliseconds a map':<52}" + "".join(f"{head:>10}" for head in heads))
@@ -231,7 +231,8 @@ def medians(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[st
     return {name: float(np.median(taken)) for name, taken in times.items()}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the machine calls its processor."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")

@@ -68,12 +68,18 @@ class _Held:
     sizes: dict[str, tuple[int, int]]
     label_source: LabelSource
     depth: int
+    batch_size = BATCH
+    processes = 0
 
-    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
-        for start in range(0, len(examples), BATCH):
-            ids = [example.id for example in examples[start : start + BATCH]]
+    def stream(
+        self, data: DataSet, examples: Sequence[Example], places: range | None = None
+    ) -> Iterator[Scored]:
+        places = range(len(examples)) if places is None else places
+        for start in range(0, len(places), BATCH):
+            part = places[start : start + BATCH]
+            ids = [examples[place].id for place in part]
             yield Scored(
-                list(range(start, start + len(ids))),
+                list(part),
                 torch.cat([upsample(self.maps[id], (FRAME, FRAME)) for id in ids]),
                 [self.sizes[id] for id in ids],
                 torch.stack([self.ranks[id] for id in ids]),
@@ -159,8 +165,9 @@ def _keep(held: "_Held", truths: dict[str, DataSet], split: str, folder: Path, n
             selected_on=split,
             label_source=held.label_source,
         )
-        records = measure(held, data, data.split(split), protocol, progress=False).records
-        records.save(records_file(folder, name, split, truth))
+        measured = measure(held, data, data.split(split), protocol, progress=False)
+        if measured is not None:  # of several processes one writes
+            measured.records.save(records_file(folder, name, split, truth))
 
 
 def is_measured(folder: Path, names: Iterable[str], *, since: float = 0) -> bool:

@@ -38,19 +38,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    from wsol.errors import UsageError, WsolError
+    from wsol.errors import SharedError, UsageError, WsolError
 
     try:
         return _COMMANDS[command](options[command])
     except (WsolError, ValueError, OSError) as error:
         if os.environ.get("WSOL_TRACEBACK"):
             raise
-        advice = ROOM if getattr(error, "errno", None) in NO_ROOM else ""
-        print(f"wsol {command}: {error}{advice}", file=sys.stderr)
+        if not isinstance(error, SharedError) or _is_first():
+            advice = ROOM if getattr(error, "errno", None) in NO_ROOM else ""
+            print(f"wsol {command}: {error}{advice}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
-        print(f"wsol {command}: interrupted", file=sys.stderr)
+        if _is_first():
+            print(f"wsol {command}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _is_first() -> bool:
+    from wsol.processes import is_first
+
+    return is_first()
 
 
 def _dashed(word: str) -> str:

@@ -34,3 +34,7 @@ class ImageError(WsolError):
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
         return type(self), (self.path, self.reason)  # data-loading workers send it to the main process
+
+
+class SharedError(WsolError):
+    """An error of one of several processes, raised in all of them."""

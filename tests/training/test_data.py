@@ -2,7 +2,6 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsol.data.dataset import DataSet, open_data
-from wsol.errors import DataError, ImageError
+from wsol.errors import DataError, ImageError, UsageError
 from wsol.training import data as data_module
 from wsol.training.config import Cache
-from wsol.training.data import Draw, Erased, TrainingImages, derive, epoch_batches, frame_size, load
+from wsol.training.data import Erased, TrainingImages, derive, epoch_batches, frame_size, load
 
 SIZE = (28, 42)
 
@@ -41,10 +40,6 @@ def decoded(data: DataSet, place: int, frame: tuple[int, int]) -> NDArray[np.uin
         return np.asarray(resized)
 
 
-def every_rank(labels: Sequence[int], world: int, **options: Any) -> list[list[list[Draw]]]:
-    return [epoch_batches(labels, rank=rank, world=world, **options) for rank in range(world)]
-
-
 shapes = {
     "count": st.integers(1, 60),
     "world": st.integers(1, 5),
@@ -55,38 +50,41 @@ shapes = {
 
 
 @given(**shapes, balanced=st.booleans())
-def test_processes_get_equal_shares(
+def test_every_process_has_a_part_of_every_batch(
     count: int, world: int, batch_size: int, seed: int, epoch: int, balanced: bool
 ) -> None:
     labels = [place % 3 for place in range(count)]
-    ranks = every_rank(labels, world, epoch=epoch, batch_size=batch_size, seed=seed, balanced=balanced)
-    sizes = [[len(batch) for batch in batches] for batches in ranks]
-    assert all(each == sizes[0] for each in sizes)
-    assert all(size == batch_size for size in sizes[0][:-2])
-    assert all(0 < size <= batch_size + 1 for size in sizes[0])  # one image is no batch of its own
-    assert batch_size == 1 or len(sizes[0]) <= 1 or sizes[0][-1] > 1
-    drawn = [draw for batches in ranks for batch in batches for draw in batch]
-    assert {number for number, _ in drawn} <= {epoch} and count - world < len(drawn) <= count
+    options: dict[str, Any] = {"epoch": epoch, "batch_size": batch_size, "seed": seed, "world": world}
+    if count < world:
+        with pytest.raises(UsageError, match=f"{world} processes are more than the {count} training images"):
+            epoch_batches(labels, balanced=balanced, **options)
+        return
+    batches = epoch_batches(labels, balanced=balanced, **options)
+    assert all(len(batch) == batch_size * world for batch in batches[:-2])
+    for batch in batches[-2:]:
+        sizes = [len(batch[rank::world]) for rank in range(world)]
+        assert max(sizes) - min(sizes) <= 1 and min(sizes) > 0 and max(sizes) <= batch_size + 2
+        assert batch_size == 1 or len(batches) == 1 or min(sizes) > 1  # one image is no batch of its own
+    drawn = [draw for batch in batches for draw in batch]
+    assert {number for number, _ in drawn} == {epoch} and len(drawn) == count
     if not balanced:
-        places = [place for _, place in drawn]
-        assert len(set(places)) == len(places) and set(places) <= set(range(count))
+        assert sorted(place for _, place in drawn) == list(range(count))
 
 
 @given(**shapes)
 def test_batches_are_a_function_of_seed_and_epoch(
     count: int, world: int, batch_size: int, seed: int, epoch: int
 ) -> None:
-    """Whatever else was drawn before; several processes draw the same images as one does."""
-    labels = list(range(count))
-    one = every_rank(labels, world, epoch=epoch, batch_size=batch_size, seed=seed)
+    """Whatever else was drawn before; several processes have the batches of one, but for a joined last."""
+    labels = list(range(max(count, world)))
+    several = epoch_batches(labels, epoch=epoch, batch_size=batch_size, seed=seed, world=world)
     np.random.seed(epoch)
     torch.manual_seed(epoch)
-    assert every_rank(labels, world, epoch=epoch, batch_size=batch_size, seed=seed) == one
-    (whole,) = epoch_batches(labels, epoch=epoch, batch_size=count, seed=seed)
-    alone = [place for _, place in whole]
-    together = [[place for batch in batches for _, place in batch] for batches in one]
-    taken = [place for places in zip(*together, strict=True) for place in places]
-    assert taken == alone[: len(taken)]
+    assert epoch_batches(labels, epoch=epoch, batch_size=batch_size, seed=seed, world=world) == several
+    one = epoch_batches(labels, epoch=epoch, batch_size=batch_size * world, seed=seed)
+    if len(one[-1]) >= 2 * world:
+        assert several == one
+    assert [draw for batch in several for draw in batch] == [draw for batch in one for draw in batch]
 
 
 def test_epochs_and_seeds_differ() -> None:
@@ -97,14 +95,6 @@ def test_epochs_and_seeds_differ() -> None:
         for seed in range(5)
     }
     assert len(orders) == 25
-
-
-def test_which_images_are_left_out_changes() -> None:
-    left = set()
-    for epoch in range(30):
-        ranks = every_rank([0] * 7, 4, epoch=epoch, batch_size=2, seed=0)
-        left |= set(range(7)) - {place for batches in ranks for batch in batches for _, place in batch}
-    assert left == set(range(7))
 
 
 def test_balanced_draws_classes_equally() -> None:

@@ -154,7 +154,9 @@ def make(tmp_path: Path) -> Make:
         )
         data = DataSet("toy", "folder", tmp_path, None, (), {}, upright=True)
         images = TrainingImages(data, (), (8, 8), augmentation="none", seed=0)
-        return Alone(method, toy_model(method.classifier), trunk, images, config)
+        made = Alone(method, toy_model(method.classifier), trunk, images, config)
+        made.weights = [1.0] * 5
+        return made
 
     return module
 
@@ -242,6 +244,16 @@ def test_terms_are_added_and_their_means_told(make: Make) -> None:
     assert module.means() == {"a": 2.0, "b": 0.375, "loss": 2.375}
     module.on_train_epoch_start()
     assert module.sums == {} and module.steps == 0
+
+
+def test_a_part_of_a_batch_weighs_as_its_images(make: Make) -> None:
+    """Of two processes one has 3 images of 5, and weighs 3 · 2 / 5 in the mean of both."""
+    module = make(Terms(a=1.0, b=0.5), set())
+    module.weights = [1.0, 1.2]
+    module.on_train_epoch_start()
+    losses = [float(module.training_step(batch(), step)) for step in (0, 1)]
+    assert losses == pytest.approx([1.5, 1.8])
+    assert module.means() == pytest.approx({"a": 1.1, "b": 0.55, "loss": 1.65})
 
 
 def test_draws_are_of_seed_epoch_and_step(make: Make) -> None:

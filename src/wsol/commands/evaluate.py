@@ -68,12 +68,22 @@ def evaluate_parser() -> ArgumentParser:
 
 
 def evaluate(options: Namespace) -> int:
-    """Run ``wsol evaluate``; returns the exit code."""
+    """Run ``wsol evaluate``, in all processes of torchrun together; returns the exit code."""
+    from wsol.processes import together
+
+    with together():
+        return _evaluate(options)
+
+
+def _evaluate(options: Namespace) -> int:
     from wsol.data.dataset import open_data
     from wsol.evaluation.options import EvaluationOptions
     from wsol.evaluation.run import check_output
     from wsol.evaluation.run import evaluate as run
+    from wsol.processes import process
 
+    first = process()[0] == 0
+    options.quiet = options.quiet or not first
     chosen: EvaluationOptions = options_of(EvaluationOptions, options)
     data = open_data(options.data, images=options.images, metadata=options.metadata, masks=options.masks)
     output = Path(options.output or _default_output(options, data, chosen))
@@ -82,11 +92,11 @@ def evaluate(options: Namespace) -> int:
     source = _source(options, data, chosen)
     result = run(source, data, chosen, output, overwrite=options.overwrite, progress=not options.quiet)
     for kind, lines in (("note", result.notes), ("skipped", result.skipped)):
-        for line in lines:
+        for line in lines if first else ():
             print(f"{kind}: {line}", file=sys.stderr)
     if not options.quiet:
         _print(result, output)
-    return EXIT_SKIPPED if result.skipped else 0
+    return EXIT_SKIPPED if result.skipped and first else 0
 
 
 def _source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource | KeptMaps":
@@ -158,6 +168,7 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
 def _maps_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions") -> "MapSource":
     from wsol.errors import UsageError
     from wsol.evaluation.sources import SavedMaps
+    from wsol.inference.reading import usual_workers
 
     if chosen.class_map is not None:
         raise UsageError("--class-map is of a model's classes; --predictions are in those of the data")
@@ -168,6 +179,7 @@ def _maps_source(options: Namespace, data: "DataSet", chosen: "EvaluationOptions
         predictions=None if options.predictions is None else Path(options.predictions),
         classes=data.classes,
         class_count=_class_count(data, chosen),
+        processes=usual_workers() if options.workers is None else options.workers,
     )
 
 

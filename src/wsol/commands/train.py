@@ -38,8 +38,8 @@ def train_parser() -> ArgumentParser:
 
 def train(options: Namespace) -> int:
     """Run ``wsol train``; returns the exit code."""
+    from wsol.processes import is_first
     from wsol.training.config import TrainConfig
-    from wsol.training.fitting import is_first
     from wsol.training.run import train as run
 
     quiet = options.get("quiet", False)
@@ -49,7 +49,8 @@ def train(options: Namespace) -> int:
             print(f"skipped: {line}", file=sys.stderr)
         if not quiet:
             _tell(done)
-    return EXIT_SKIPPED if done.skipped else 0
+        return EXIT_SKIPPED if done.skipped else 0
+    return 0  # for another code torchrun would end the first process, which may still write
 
 
 def _tell(done: "Run") -> None:

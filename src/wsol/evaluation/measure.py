@@ -1,14 +1,16 @@
 """A split measured: maps against truth, once; or what an earlier evaluation kept of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from wsol.cores import usable_cores
@@ -20,8 +22,10 @@ from wsol.evaluation.protocol import LabelSource, Protocol
 from wsol.evaluation.records import AnyRecords, BoxRecords, MaskRecords, measure_boxes, measure_masks
 from wsol.evaluation.result import load_result
 from wsol.evaluation.sources import MapSource, Scored
+from wsol.inference.reading import deaths_told, quiet_worker
 from wsol.maps import ivr_normalize, normalize
 from wsol.metrics import to_official_frame
+from wsol.processes import join, share
 
 
 @dataclass
@@ -33,12 +37,14 @@ class Measured:
         records: of the images that could be.
         skipped: "where: reason" of each image that could not be used.
         notes: the same of other oddities in its tables.
+        digests: sha256 of each map, one after another; empty if they are not from files.
     """
 
     split: Split
     records: AnyRecords
     skipped: list[str]
     notes: list[str]
+    digests: bytes = b""
 
     def describe(self) -> dict[str, Any]:
         """For the result: what the numbers are of."""
@@ -97,47 +103,130 @@ class KeptMaps:
         return self.result.model
 
 
+@dataclass
+class _Part:
+    """A batch, measured: what is kept of its images, those that could not be used, and how many it had."""
+
+    fields: dict[str, NDArray[Any]] | None
+    skipped: list[str]
+    digests: bytes
+    count: int
+
+
+@dataclass
+class _Batches(Dataset[list[_Part]]):
+    """The batches of a split, each measured where it is asked for, by the place at which it starts."""
+
+    source: MapSource
+    data: DataSet
+    split: Split
+    protocol: Protocol
+    threads: int
+
+    def __getitem__(self, start: int) -> list[_Part]:
+        return list(self.measure(range(start, min(start + self.source.batch_size, len(self.split.examples)))))
+
+    def measure(self, places: range) -> Iterator[_Part]:
+        """The batches of these places, in order."""
+        examples = self.split.examples
+        with ThreadPoolExecutor(self.threads) as pool:
+            for scored in self.source.stream(self.data, examples, places):
+                errors = list(scored.errors)
+                kept, truth = _read_truth(self.data, self.split, scored, errors, pool)
+                skipped = [
+                    f"{self.split.name}: {examples[index].id}: {reason} ({examples[index].where})"
+                    for index, reason in sorted(errors)
+                ]
+                fields = self._measured(scored, kept, truth) if kept else None
+                digests = b"".join(scored.digests)
+                yield _Part(fields, skipped, digests, len(scored.indices) + len(scored.errors))
+
+    def _measured(self, scored: Scored, kept: list[int], truth: list[Any]) -> dict[str, NDArray[Any]]:
+        maps = scored.maps if len(kept) == len(scored.indices) else scored.maps[kept]
+        ivr = self.protocol.standard == "ivr"
+        maps = ivr_normalize(maps, self.protocol.percentile) if ivr else normalize(maps)
+        if self.protocol.truth == "boxes":
+            measured = measure_boxes(maps, truth, self.threads)
+        else:
+            masks, ignore = (np.stack([pair[i] for pair in truth]) for i in (0, 1))
+            measured = measure_masks(maps, masks, ignore, self.protocol.step)
+        mine = [self.split.examples[scored.indices[place]] for place in kept]
+        ranks = torch.full((len(scored.indices),), -1) if scored.ranks is None else scored.ranks
+        return measured | {
+            "ids": np.array([example.id for example in mine]),
+            "labels": np.array([example.label for example in mine], np.int64),
+            "ranks": ranks[kept].numpy(),
+            "chosen": scored.chosen[kept].numpy(),
+        }
+
+
 def measure(
     source: MapSource | KeptMaps, data: DataSet, split: Split, protocol: Protocol, progress: bool
-) -> Measured:
-    """Measure every image of a split.
+) -> Measured | None:
+    """Measure every image of a split; of several processes each takes a share.
+
+    Returns:
+        The whole, in the order of the split: in the first process; None in the others.
 
     Raises:
         DataError: none could be used.
     """
     if isinstance(source, KeptMaps):
-        return source.measure(split, protocol)
-    threads = usable_cores()
+        return join(None, lambda _: source.measure(split, protocol))
+    mine = share(len(split.examples), source.batch_size)
+    parts: list[_Part] = []
+    with tqdm(total=len(mine), unit="img", desc=split.name, disable=None if progress else True) as bar:
+        for part in _parts(source, data, split, protocol, mine):
+            parts.append(part)
+            bar.update(part.count)
+    return join(parts, lambda shares: _joined(list(chain(*shares)), source, split, protocol))
+
+
+def _parts(
+    source: MapSource, data: DataSet, split: Split, protocol: Protocol, mine: range
+) -> Iterator[_Part]:
+    """The measured batches of a share, in order, made by as many processes as the source allows."""
+    starts = mine[:: source.batch_size]
+    workers = min(source.processes, len(starts))
+    threads = max(1, usable_cores() // max(1, workers))
+    batches = _Batches(source, data, split, protocol, threads)
+    if not workers:
+        yield from batches.measure(mine)
+        return
+    loader = DataLoader(
+        batches, None, sampler=starts, num_workers=workers, collate_fn=_as_it_is, worker_init_fn=quiet_worker
+    )
+    with deaths_told():
+        for parts in loader:
+            yield from parts
+
+
+def _as_it_is(parts: list[_Part]) -> list[_Part]:
+    return parts
+
+
+def _joined(parts: list[_Part], source: MapSource, split: Split, protocol: Protocol) -> Measured:
+    """All parts of a split as one.
+
+    Raises:
+        DataError: nothing in it can be measured.
+    """
     notes = [f"{split.name}: {problem}" for problem in split.problems if problem.id is None]
     wrong: dict[str, list[str]] = {}
     for problem in split.problems:
         if problem.id is not None:
             wrong.setdefault(problem.id, []).append(str(problem))
     skipped = [f"{split.name}: {'; '.join(problems)}" for problems in wrong.values()]
-    parts: list[dict[str, NDArray[Any]]] = []
-    bar = tqdm(total=len(split.examples), unit="img", desc=split.name, disable=None if progress else True)
-    with bar, ThreadPoolExecutor(threads) as pool:
-        for scored in source.stream(data, split.examples):
-            bar.update(len(scored.indices) + len(scored.errors))
-            errors = list(scored.errors)
-            kept, truth = _read_truth(data, split, scored, errors, pool)
-            if kept:
-                parts.append(
-                    _measure_batch(
-                        scored, kept, truth, examples=split.examples, protocol=protocol, threads=threads
-                    )
-                )
-            skipped += [
-                f"{split.name}: {split.examples[index].id}: {reason} ({split.examples[index].where})"
-                for index, reason in sorted(errors)
-            ]
-    if not parts:
+    skipped += [line for part in parts for line in part.skipped]
+    measured = [part.fields for part in parts if part.fields is not None]
+    if not measured:
         raise DataError(f"no image of the split {split.name!r} could be used; the first: {skipped[0]}")
-    fields = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    fields = {name: np.concatenate([each[name] for each in measured]) for name in measured[0]}
     if protocol.truth == "masks" and not fields["histograms"][:, 1].any():
         raise DataError(f"no pixel of an object in the masks of the split {split.name!r}: nothing to find")
     kind = BoxRecords if protocol.truth == "boxes" else MaskRecords
-    return Measured(split, kind(**fields, depth=np.array(source.depth)), skipped, notes)
+    digests = b"".join(part.digests for part in parts)
+    return Measured(split, kind(**fields, depth=np.array(source.depth)), skipped, notes, digests)
 
 
 def _read_truth(
@@ -176,30 +265,3 @@ def _read_boxes(example: Example, size: tuple[int, int]) -> NDArray[np.int64] | 
             return fault[0]
     corners = torch.tensor(example.boxes, dtype=torch.float64).clamp(min=0)
     return np.asarray(to_official_frame(corners, size).numpy())
-
-
-def _measure_batch(
-    scored: Scored,
-    kept: list[int],
-    truth: list[Any],
-    *,
-    examples: Sequence[Example],
-    protocol: Protocol,
-    threads: int,
-) -> dict[str, NDArray[Any]]:
-    maps = scored.maps if len(kept) == len(scored.indices) else scored.maps[kept]
-    ivr = protocol.standard == "ivr"
-    maps = ivr_normalize(maps, protocol.percentile) if ivr else normalize(maps)
-    if protocol.truth == "boxes":
-        measured = measure_boxes(maps, truth, threads)
-    else:
-        masks, ignore = (np.stack([pair[i] for pair in truth]) for i in (0, 1))
-        measured = measure_masks(maps, masks, ignore, protocol.step)
-    mine = [examples[scored.indices[place]] for place in kept]
-    ranks = torch.full((len(scored.indices),), -1) if scored.ranks is None else scored.ranks
-    return measured | {
-        "ids": np.array([example.id for example in mine]),
-        "labels": np.array([example.label for example in mine], np.int64),
-        "ranks": ranks[kept].numpy(),
-        "chosen": scored.chosen[kept].numpy(),
-    }

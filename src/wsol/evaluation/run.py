@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,7 @@ from wsol.evaluation.scoring import choose_ratios, error_shares, scores_of
 from wsol.evaluation.sources import MapSource
 from wsol.export.files import open_folder
 from wsol.inference.run import versions
+from wsol.processes import on_first
 
 
 def evaluate(
@@ -31,6 +33,8 @@ def evaluate(
     progress: bool = True,
 ) -> Result:
     """Evaluate maps and write the result with its page, plots and records into a folder.
+
+    Of several processes (:func:`wsol.processes.together`) each measures a share, and the first one writes.
 
     Args:
         source: of the maps; or what an earlier evaluation kept.
@@ -58,14 +62,21 @@ def evaluate(
     selection = None
     if options.policy == "transferred":
         selection = measure(source, data, _selection_split(data, options, split), protocol, progress)
-    measured = measure(source, data, split, protocol, progress)
-    known = exactly({split.name: split})
-    described = {"name": data.name, "format": data.format, "known": known.name if known else None}
-    result = score(source.describe(), described, options, protocol, measured=measured, selection=selection)
-    if isinstance(source, KeptMaps):
-        result = replace(result, versions=source.result.versions | {"scored again by": versions()["wsol"]})
-    _write(result, data, output, measured, selection, overwrite=overwrite)
-    return result
+
+    def finish(measured: Measured) -> Result:
+        known = exactly({split.name: split})
+        described = {"name": data.name, "format": data.format, "known": known.name if known else None}
+        model = source.describe()
+        if digests := (selection.digests if selection else b"") + measured.digests:
+            model["maps_digest"] = f"sha256:{sha256(digests).hexdigest()}"  # of all measured, in order
+        result = score(model, described, options, protocol, measured=measured, selection=selection)
+        if isinstance(source, KeptMaps):
+            told = source.result.versions | {"scored again by": versions()["wsol"]}
+            result = replace(result, versions=told)
+        _write(result, data, output, measured, selection, overwrite=overwrite)
+        return result
+
+    return on_first(measure(source, data, split, protocol, progress), finish)
 
 
 def score(

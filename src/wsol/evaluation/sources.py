@@ -37,6 +37,7 @@ class Scored:
         ranks: (B,), int64, on the CPU; None if unknown.
         chosen: (B,), int64, on the CPU: the model's class of each map; -1 unknown.
         errors: place and reason of each example that has no map.
+        digests: sha256 of each map, of files.
     """
 
     indices: list[int]
@@ -45,6 +46,7 @@ class Scored:
     ranks: Tensor | None
     chosen: Tensor
     errors: list[tuple[int, str]]
+    digests: tuple[bytes, ...] = ()
 
 
 class MapSource(Protocol):
@@ -53,13 +55,19 @@ class MapSource(Protocol):
     Attributes:
         label_source: whose maps they are.
         depth: how many places of the ranking are known; 0 for none.
+        batch_size: maps in memory at a time.
+        processes: how many may make them beside this one; 0 for none.
     """
 
     label_source: LabelSource
     depth: int
+    batch_size: int
+    processes: int
 
-    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
-        """Maps of the examples, in order, a batch at a time."""
+    def stream(
+        self, data: DataSet, examples: Sequence[Example], places: range | None = None
+    ) -> Iterator[Scored]:
+        """Maps of the examples at these places, None for all, in order, a batch at a time."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -75,12 +83,17 @@ class ModelMaps:
         self.labels = labels
         self.label_source = labels.source
         self.depth = 0 if labels.table is None else len(localizer.model.classes.names)
+        self.batch_size = localizer.runtime.batch_size
+        self.processes = 0  # the network is in this one
 
-    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
+    def stream(
+        self, data: DataSet, examples: Sequence[Example], places: range | None = None
+    ) -> Iterator[Scored]:
         """See :class:`MapSource`."""
         runtime = self.localizer.runtime
+        places = range(len(examples)) if places is None else places
         batches = read_batches(
-            [data.images / example.id for example in examples],
+            [data.images / examples[place].id for place in places],
             self.localizer.model.input_size,
             batch_size=runtime.batch_size,
             workers=runtime.workers,
@@ -89,9 +102,10 @@ class ModelMaps:
             upright=data.upright,
         )
         for batch in batches:
-            labels = torch.tensor([examples[index].label for index in batch.indices], dtype=torch.long)
-            errors = [(index, error.reason) for index, error in batch.errors]
-            if not batch.indices:
+            indices = [places[index] for index in batch.indices]
+            labels = torch.tensor([examples[index].label for index in indices], dtype=torch.long)
+            errors = [(places[index], error.reason) for index, error in batch.errors]
+            if not indices:
                 nothing = torch.zeros(0, FRAME, FRAME, dtype=torch.float64)
                 yield Scored([], nothing, [], labels if self.depth else None, labels, errors)
                 continue
@@ -99,7 +113,7 @@ class ModelMaps:
             chosen, ranks = self.labels.choose(seen.logits, labels)
             maps = upsample(self.localizer.score_maps(seen, chosen), (FRAME, FRAME))
             ranks = None if ranks is None else ranks.cpu()
-            yield Scored(batch.indices, maps, batch.sizes, ranks, chosen.cpu(), errors)
+            yield Scored(indices, maps, batch.sizes, ranks, chosen.cpu(), errors)
 
     def describe(self) -> dict[str, Any]:
         """See :class:`MapSource`."""
@@ -136,6 +150,7 @@ class SavedMaps:
         classes: names of the data's classes.
         class_count: how many they are, if nobody named them.
         batch_size: maps in memory at a time.
+        processes: how many read and measure them; 0: the calling one.
 
     Raises:
         DataError: no such folder, or predictions that cannot be read, with file and line.
@@ -151,62 +166,67 @@ class SavedMaps:
         classes: Sequence[str] = (),
         class_count: int | None = None,
         batch_size: int = 64,
+        processes: int = 0,
     ) -> None:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder of maps")
         self.folder = folder
         self.label_source = label_source
         self.batch_size = batch_size
+        self.processes = processes
         self.asked = asked
         self.predicted = predictions
         self.predictions = {} if predictions is None else read_predictions(predictions, classes, class_count)
-        self.digest = hashlib.sha256()
         self.depth = len(next(iter(self.predictions.values()), ()))
         self.shared: set[str] = set()  # image ids without suffix that several images have
+        self._examples: Sequence[Example] = ()
 
-    def stream(self, data: DataSet, examples: Sequence[Example]) -> Iterator[Scored]:
+    def stream(
+        self, data: DataSet, examples: Sequence[Example], places: range | None = None
+    ) -> Iterator[Scored]:
         """See :class:`MapSource`."""
-        stems = Counter(_stem(example.id) for example in examples)
-        self.shared = {stem for stem, count in stems.items() if count > 1}
+        if examples is not self._examples:
+            stems = Counter(_stem(example.id) for example in examples)
+            self.shared = {stem for stem, count in stems.items() if count > 1}
+            self._examples = examples
+        places = range(len(examples)) if places is None else places
         with ThreadPoolExecutor(4) as pool:
-            for start in range(0, len(examples), self.batch_size):
-                part = range(start, min(start + self.batch_size, len(examples)))
+            for start in range(0, len(places), self.batch_size):
+                part = places[start : start + self.batch_size]
                 read = list(pool.map(lambda index: self._read(data, examples[index]), part))
                 good = [
                     (index, *got) for index, got in zip(part, read, strict=True) if not isinstance(got, str)
                 ]
-                maps = [map_ for _, map_, _ in good]
-                for map_ in maps:
-                    self.digest.update(map_.numpy().data)
                 ranks = torch.tensor([self._rank(examples[index]) for index, *_ in good], dtype=torch.long)
+                nothing = torch.zeros(0, FRAME, FRAME, dtype=torch.float64)
                 yield Scored(
                     indices=[index for index, *_ in good],
-                    maps=torch.cat([*maps, torch.zeros(0, FRAME, FRAME, dtype=torch.float64)]),
-                    sizes=[size for *_, size in good],
+                    maps=torch.cat([*(map_ for _, map_, *_ in good), nothing]),
+                    sizes=[size for _, _, size, _ in good],
                     ranks=ranks if self.depth else None,
                     chosen=torch.full((len(good),), UNKNOWN),
                     errors=[
                         (index, got) for index, got in zip(part, read, strict=True) if isinstance(got, str)
                     ],
+                    digests=tuple(digest for *_, digest in good),
                 )
 
     def describe(self) -> dict[str, Any]:
         """See :class:`MapSource`."""
         return {
             "maps": str(self.folder),
-            "maps_digest": f"sha256:{self.digest.hexdigest()}",  # of all that were measured, in order
             "predictions": None if self.predicted is None else file_source(str(self.predicted)),
             "asked": self.asked,
         }
 
-    def _read(self, data: DataSet, example: Example) -> tuple[Tensor, tuple[int, int]] | str:
-        """The map, upsampled, (1, 224, 224), and the picture's size; or the reason why there is none."""
+    def _read(self, data: DataSet, example: Example) -> tuple[Tensor, tuple[int, int], bytes] | str:
+        """The map, upsampled, (1, 224, 224), the picture's size, the digest; or why there is no map."""
         try:
             size = example.size or _stored_size(data, example)
             if self.depth and example.id not in self.predictions:
                 return "no line in the predictions names it"
-            map_ = torch.from_numpy(read_map(self._path(example.id)))[None]
-            return upsample(map_, (FRAME, FRAME)), size
+            map_ = upsample(torch.from_numpy(read_map(self._path(example.id)))[None], (FRAME, FRAME))
+            return map_, size, hashlib.sha256(map_.numpy().data).digest()
         except ImageError as error:
             return f"{error.path}: {error.reason}"
         except OSError as error:  # a name that is too long, a folder that must not be read

@@ -171,8 +171,8 @@ class RuntimeOptions:
         device: auto (a GPU if there is one), cpu, cuda, cuda:1
         precision: of the network; maps and boxes are always computed in float64.
         batch_size: images in one forward pass; at a larger scale fewer, of as many pixels.
-        workers: processes that read images; the command's default: one less than there are cores, at most 8;
-            in Python, with none the calling process reads.
+        workers: processes that read images, or read and measure saved maps; the command's default: one less
+            than there are cores, at most 8; in Python, with none the calling process reads.
     """
 
     device: str = "auto"

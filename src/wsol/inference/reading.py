@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,19 @@ def read_batches(
         worker_init_fn=quiet_worker if workers else None,
         pin_memory=pin,
     )
-    try:
+    with deaths_told():
         yield from loader
+
+
+@contextmanager
+def deaths_told() -> Iterator[None]:
+    """A loader's process that dies within the block is told as an error.
+
+    Raises:
+        WsolError: it died.
+    """
+    try:
+        yield
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

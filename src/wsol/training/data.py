@@ -17,7 +17,7 @@ from tqdm import tqdm
 from wsol.cores import usable_cores
 from wsol.data.dataset import DataSet, Example
 from wsol.data.images import read_image
-from wsol.errors import DataError, ImageError
+from wsol.errors import DataError, ImageError, UsageError
 from wsol.inference.reading import quiet_worker, usual_workers
 from wsol.training.config import Augmentation, Cache
 
@@ -200,23 +200,28 @@ def epoch_batches(
     batch_size: int,
     seed: int,
     balanced: bool = False,
-    rank: int = 0,
     world: int = 1,
 ) -> list[list[Draw]]:
-    """The batches of an epoch for one of several processes, which all get as many batches of equal size.
+    """The batches of an epoch, each of which several processes share: one has ``batch[rank::world]`` of it.
 
-    No image comes twice in an epoch, in any process (unless ``balanced`` draws it so): of several processes'
-    last batch, fewer images than there are processes are left out; which ones changes with the epoch.
+    Every image comes once in an epoch (unless ``balanced`` draws it otherwise). A last batch may be smaller;
+    if it has not two images for each process it is joined to the one before.
 
     Args:
         labels: class of each image.
         epoch: from 0.
-        batch_size: of each process.
+        batch_size: images of each process.
         seed: of the order.
         balanced: draw with replacement, so that all classes are equally probable.
-        rank: of this process.
-        world: how many there are.
+        world: how many processes there are.
+
+    Raises:
+        UsageError: more than there are images.
     """
+    if len(labels) < world:
+        raise UsageError(
+            f"trainer.devices: {world} processes are more than the {len(labels)} training images"
+        )
     generator = np.random.default_rng(derive(seed, epoch))
     if balanced:
         _, inverse, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
@@ -224,10 +229,10 @@ def epoch_batches(
         order = generator.choice(len(labels), size=len(labels), p=weights / weights.sum())
     else:
         order = generator.permutation(len(labels))
-    order = order[: len(order) - len(order) % world]
-    mine = [(epoch, index) for index in order[rank::world].tolist()]
-    batches = [mine[start : start + batch_size] for start in range(0, len(mine), batch_size)]
-    if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+    draws = [(epoch, index) for index in order.tolist()]
+    size = batch_size * world
+    batches = [draws[start : start + size] for start in range(0, len(draws), size)]
+    if len(batches) > 1 and len(batches[-1]) < min(2, batch_size) * world:
         last = batches.pop()  # of one image some batch norms have no statistics
         batches[-1] = batches[-1] + last
     return batches

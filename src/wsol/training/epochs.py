@@ -21,10 +21,11 @@ from wsol.methods import METHODS, MethodOptions
 from wsol.methods.saved import WEIGHTS, save
 from wsol.models import Model, ModelOptions
 from wsol.models.weights import needs_code
+from wsol.processes import gather
 from wsol.training.config import TrainConfig
 from wsol.training.directory import CHECKPOINT, LAST_WEIGHTS, METRICS, Row
 from wsol.training.module import TrainingModule, learning_rate
-from wsol.training.validation import Validation, criterion_of, gather, validate
+from wsol.training.validation import Validation, criterion_of, validate
 
 STATE = {"rows", "best", "waited", "ratio", "unread", "skipped", "criterion"}
 """Attributes of :class:`Epochs` that a checkpoint keeps."""

@@ -15,22 +15,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger
+from torch import distributed
 
 from wsol.errors import DataError, UsageError, WsolError
+from wsol.processes import ends_told
 from wsol.training.config import TrainConfig
 from wsol.training.epochs import WholeCheckpoints
 
 PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
-
-
-def is_first() -> bool:
-    """Whether this process is the one that writes; torchrun, Lightning and SLURM tell."""
-    environment = os.environ
-    if "RANK" in environment:
-        return environment["RANK"] == "0"
-    if "LOCAL_RANK" in environment:  # Lightning's own children inherit SLURM's variables
-        return environment["LOCAL_RANK"] == "0" and environment.get("NODE_RANK", "0") == "0"
-    return environment.get("SLURM_PROCID", "0") == "0"
 
 
 def make_trainer(config: TrainConfig, folder: Path, callback: Callback, *, progress: bool) -> Trainer:
@@ -49,7 +41,7 @@ def make_trainer(config: TrainConfig, folder: Path, callback: Callback, *, progr
     devices = 1 if options.devices == "auto" and not cuda else options.devices
     try:
         with quiet():
-            return Trainer(
+            trainer = Trainer(
                 accelerator="gpu" if cuda else "cpu",
                 devices=devices,
                 num_nodes=options.nodes,
@@ -72,6 +64,13 @@ def make_trainer(config: TrainConfig, folder: Path, callback: Callback, *, progr
             )
     except (MisconfigurationException, ValueError) as error:
         raise UsageError(f"trainer: {error}") from error
+    started = int(os.environ["WORLD_SIZE"]) if distributed.is_torchelastic_launched() else trainer.world_size
+    if trainer.world_size != started:
+        raise UsageError(
+            f"torchrun has started {started} processes, but trainer.devices and trainer.nodes make "
+            f"{trainer.world_size}: give --trainer.devices, those of a machine, and --trainer.nodes"
+        )
+    return trainer
 
 
 def fit(trainer: Trainer, module: LightningModule, checkpoint: Path | None) -> None:
@@ -80,11 +79,11 @@ def fit(trainer: Trainer, module: LightningModule, checkpoint: Path | None) -> N
     Raises:
         KeyboardInterrupt: a person stopped it.
         DataError: too many images cannot be read.
-        WsolError: a reading process died.
+        WsolError: a reading process died, or another one that trains.
     """
     stops = signal.getsignal(signal.SIGINT)
     try:
-        with quiet():
+        with quiet(), ends_told():
             trainer.fit(module, ckpt_path=None if checkpoint is None else str(checkpoint))
     except SystemExit as error:  # how Lightning ends after Ctrl-C, which it turns off
         if threading.current_thread() is threading.main_thread():

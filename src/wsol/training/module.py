@@ -31,6 +31,11 @@ class TrainingModule(LightningModule):
         trunk: pretrained parameters; all others are the head.
         images: of the training split.
         config: resolved.
+
+    Attributes:
+        unread: reasons of the images that could not be read, by file.
+        sums: of each term over the epoch's steps; ``steps`` counts them.
+        weights: of this process's part of each batch (:meth:`train_dataloader`).
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class TrainingModule(LightningModule):
         self.unread: dict[str, str] = {}
         self.sums: dict[str, Tensor] = {}
         self.steps = 0
+        self.weights: list[float] = []
         self._trunk = trunk
         self._labels = [example.label for example in images.examples]
         self._mean, self._std = (
@@ -60,8 +66,12 @@ class TrainingModule(LightningModule):
         return self.config.training
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """A loader of this epoch; Lightning asks for a new one each epoch."""
-        trainer = self.trainer
+        """A loader of this epoch; Lightning asks for a new one each epoch.
+
+        Gradients are averaged over processes: a part of n of a batch's N images weighs n · processes / N, so
+        that the step is that of the whole batch.
+        """
+        rank, world = self.trainer.global_rank, self.trainer.world_size
         batch_size = self.method.epoch_batch_size(
             self.current_epoch + 1, cast("int", self.options.batch_size)
         )
@@ -71,14 +81,15 @@ class TrainingModule(LightningModule):
             batch_size=batch_size,
             seed=self.options.seed,
             balanced=self.options.balanced,
-            rank=trainer.global_rank,
-            world=trainer.world_size,
+            world=world,
         )
+        parts = [batch[rank::world] for batch in batches]
+        self.weights = [len(part) * world / len(batch) for part, batch in zip(parts, batches, strict=True)]
         return load(
             self.images,
-            batches,
+            parts,
             workers=self.config.trainer.workers,
-            pin=trainer.strategy.root_device.type == "cuda",
+            pin=self.trainer.strategy.root_device.type == "cuda",
         )
 
     def configure_optimizers(self) -> SGD:
@@ -131,7 +142,7 @@ class TrainingModule(LightningModule):
         terms = self.method.losses(changed, epoch=self.current_epoch + 1, generator=generator)
         loss = torch.stack(list(terms.values())).sum()
         self._note(terms | {"loss": loss}, batch_idx)
-        return loss
+        return loss * self.weights[batch_idx]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Scale the trunk's gradients, before weight decay is added (Rethinking CAM)."""
@@ -171,7 +182,8 @@ class TrainingModule(LightningModule):
     def _note(self, terms: dict[str, Tensor], batch_idx: int) -> None:
         for name, term in terms.items():
             value = term.detach().float()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            part = value * self.weights[batch_idx]
+            self.sums[name] = self.sums[name] + part if name in self.sums else part
             self.log(name, value, prog_bar=True)
         self.steps += 1
         if (self.device.type == "cpu" or batch_idx % LOOK == 0) and not self.sums["loss"].isfinite():

@@ -16,13 +16,14 @@ from wsol.methods import MethodOptions, adapt
 from wsol.methods import build as build_method
 from wsol.methods.saved import WEIGHTS, add_use, load_model, weights_file
 from wsol.models import Model, ModelOptions, build
+from wsol.processes import gather, is_first
 from wsol.training.config import TrainConfig
 from wsol.training.data import Erased, TrainingImages
 from wsol.training.directory import CHECKPOINT, Parts, Run, finish, finished, prepare, record
 from wsol.training.epochs import Epochs
-from wsol.training.fitting import algorithms_restored, fit, is_first, make_trainer
+from wsol.training.fitting import algorithms_restored, fit, make_trainer
 from wsol.training.module import TrainingModule, trunk_of
-from wsol.training.validation import criterion_of, gather, validate
+from wsol.training.validation import criterion_of, validate
 
 log = logging.getLogger("wsol")
 

@@ -1,25 +1,22 @@
 """What an epoch is worth, on val: official numbers where val has boxes or masks, class accuracy elsewhere."""
 
 import copy
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from torch import distributed
 
 from wsol.data.dataset import DataSet, Split
 from wsol.errors import DataError, UsageError
 from wsol.evaluation.labels import LabelMap
-from wsol.evaluation.measure import measure
+from wsol.evaluation.measure import Measured, measure
 from wsol.evaluation.protocol import Protocol
-from wsol.evaluation.records import AnyRecords
 from wsol.evaluation.scoring import choose_ratio, choose_ratios, scores_of
 from wsol.evaluation.sources import ModelMaps
 from wsol.inference.mapmaker import MapMaker
 from wsol.inference.options import LocalizerOptions, Preset, RuntimeOptions
 from wsol.inference.reading import read_batches
 from wsol.models import Model
+from wsol.processes import gather, on_first, process, share
 from wsol.training.config import Criterion, ValidationOptions
 
 OFFERED: dict[str, tuple[Criterion, ...]] = {
@@ -85,12 +82,10 @@ def validate(
         runtime: device, workers.
         preset: of the maps.
     """
-    rank, world = process()
-    share = replace(split, examples=split.examples[rank::world], problems=split.problems if rank == 0 else ())
     copied = replace(model, classifier=copy.deepcopy(model.classifier).cpu().eval(), trained=True)
     localizer = MapMaker(copied, LocalizerOptions(map=options.map, preset=preset), runtime)
     if split.truth == "none":
-        return _classify(localizer, data, share)
+        return _classify(localizer, data, split)
     standard, percentile = options.standard(split.truth)
     protocol = Protocol(
         split=split.name,
@@ -103,77 +98,37 @@ def validate(
     )
     count = len(model.classes.names)
     labels = LabelMap("true", torch.eye(count, dtype=torch.bool), None, "same classes")
-    gathered = gather(_measure(ModelMaps(localizer, labels), data, share, protocol))
-    parts = [part for part, _ in gathered if part is not None]
-    if not parts:
-        raise DataError(next(line for _, lines in gathered for line in lines))
-    whole = _joined(parts)
-    ratios = choose_ratios(whole, protocol)
-    scores = {score.name: score.value for score in scores_of(whole, protocol, ratios, resamples=1)}
-    return Validation(
-        scores, choose_ratio(whole, protocol), [line for _, lines in gathered for line in lines]
-    )
+    measured = measure(ModelMaps(localizer, labels), data, split, protocol, progress=False)
+    return on_first(measured, lambda whole: _scored(whole, protocol))
 
 
-def process() -> tuple[int, int]:
-    """The number of this process, and how many there are."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
+def _scored(whole: Measured, protocol: Protocol) -> Validation:
+    ratios = choose_ratios(whole.records, protocol)
+    scores = {score.name: score.value for score in scores_of(whole.records, protocol, ratios, resamples=1)}
+    return Validation(scores, choose_ratio(whole.records, protocol), whole.skipped)
 
 
-def gather(mine: Any) -> list[Any]:  # noqa: ANN401
-    """What each process has."""
-    _, world = process()
-    if world == 1:
-        return [mine]
-    parts: list[Any] = [None] * world
-    distributed.all_gather_object(parts, mine)
-    return parts
-
-
-def _measure(
-    source: ModelMaps, data: DataSet, share: Split, protocol: Protocol
-) -> tuple[AnyRecords | None, list[str]]:
-    """Records of a share, None if none of its images can be used: others may have some."""
-    if not share.examples:
-        return None, []
-    try:
-        measured = measure(source, data, share, protocol, progress=False)
-    except DataError as error:
-        return None, [str(error)]
-    return measured.records, measured.skipped
-
-
-def _joined(parts: list[AnyRecords]) -> AnyRecords:
-    """The records of all processes, one after another: no number depends on the order of the images."""
-    if len(parts) == 1:
-        return parts[0]
-    names = [each.name for each in fields(parts[0]) if each.name != "depth"]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return type(parts[0])(**joined, depth=parts[0].depth)
-
-
-def _classify(localizer: MapMaker, data: DataSet, share: Split) -> Validation:
+def _classify(localizer: MapMaker, data: DataSet, split: Split) -> Validation:
     """Share of images whose most probable class is the true one."""
     runtime, right, seen = localizer.runtime, 0, 0
-    skipped = [f"{share.name}: {problem}" for problem in share.problems]
+    skipped = [f"{split.name}: {problem}" for problem in split.problems if process()[0] == 0]
+    mine = [split.examples[place] for place in share(len(split.examples), runtime.batch_size)]
     for batch in read_batches(
-        [data.images / example.id for example in share.examples],
+        [data.images / example.id for example in mine],
         localizer.model.input_size,
         batch_size=runtime.batch_size,
         workers=runtime.workers,
         draft=False,
         upright=data.upright,
     ):
-        skipped += [f"{share.name}: {error}" for _, error in batch.errors]
+        skipped += [f"{split.name}: {error}" for _, error in batch.errors]
         if batch.indices:
-            labels = torch.tensor([share.examples[index].label for index in batch.indices])
+            labels = torch.tensor([mine[index].label for index in batch.indices])
             _, logits = localizer.forward(batch.images)
             right += int((logits.argmax(dim=1).cpu() == labels).sum())
             seen += len(labels)
     gathered = gather((right, seen, skipped))
     skipped = [line for _, _, lines in gathered for line in lines]
     if not (seen := sum(number for _, number, _ in gathered)):
-        raise DataError(f"no image of the split {share.name!r} could be used; the first: {skipped[0]}")
+        raise DataError(f"no image of the split {split.name!r} could be used; the first: {skipped[0]}")
     return Validation({"Top-1 Cls": sum(number for number, _, _ in gathered) / seen}, None, skipped)
