@@ -95,7 +95,9 @@ def test_an_archive_that_breaks_off_gives_what_it_holds_until_there(photos: Path
     assert list(_read(archive)) == [f"{archive}/0.png", str(archive)]
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive at all" * 100, gzip.compress(b"x" * 5000)[:-20]])
+@pytest.mark.parametrize(
+    "data", [b"", b"no archive at all" * 100, gzip.compress(b"x" * 5000)[:-20]], ids=("empty", "text", "gzip")
+)
 def test_what_is_no_archive(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(data)
     ((name, reason),) = _read(tmp_path / "a.tar").items()
