@@ -1,6 +1,7 @@
 """Evaluations that several processes share: the numbers of one, each image once, errors that all hear of."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,7 +154,8 @@ def test_a_model_under_torchrun(tmp_path: Path, own_model: ModelOptions, world: 
     ]
     assert main(["evaluate", *words, str(tmp_path / "one"), "--quiet"]) == 3
     code, out, err = torchrun(world, *words, str(tmp_path / "several"))
-    assert code == 1 and err.count("exitcode  : 3 ") == err.count("exitcode  : ") == 1, err
+    codes = re.findall(r"exitcode  : (-?\d+)", err)
+    assert code == 1 and codes.count("3") == 1 and {*codes} <= {"3", "-15", "130"}, err
     assert out.count("GT-known Loc") == 1 and err.count("skipped: test: test/11.png") == 1
     assert_same(load_result(tmp_path / "several"), load_result(tmp_path / "one"))
     assert {path.name for path in tmp_path.iterdir()} == {"toys", "one", "several"}

@@ -1,6 +1,7 @@
 """Several processes: the same numbers as one, and no image lost or counted twice."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,10 @@ def run_processes(config: TrainConfig, folder: Path) -> str:
     done = torchrun(config, folder, "-m", "wsol")
     skipped = "skipped: " in done.stderr  # torchrun tells what the first process returned, and ends with 1
     assert done.returncode == skipped, done.stdout + done.stderr
-    assert done.stderr.count("exitcode  : 3 ") == done.stderr.count("exitcode  : ") == skipped, done.stderr
+    codes = re.findall(r"exitcode  : (-?\d+)", done.stderr)
+    assert codes.count("3") == skipped and {*codes} <= {"3", "-15", "130"}, (
+        codes
+    )  # of others that still leave
     return done.stdout
 
 
