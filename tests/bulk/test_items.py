@@ -57,13 +57,15 @@ def test_archives(name: str, mode: str, photos: Path, tmp_path: Path, pixels: di
 
 def test_tables(photos: Path, tmp_path: Path, pixels: dict[str, bytes]) -> None:
     table = write_bytes(tmp_path / "t.parquet", find_images([photos])[0], rows_a_group=4)
-    assert _read(table) == pixels
+    assert _read(table) == {f"{table}/{name}": data for name, data in pixels.items()}
     held = [{"jpg": data.read_bytes(), "__key__": f"k{n}"} for n, data in enumerate(find_images([photos])[0])]
     pq.write_table(pa.Table.from_pylist([*held, {"jpg": None, "__key__": "none"}]), tmp_path / "u.parquet")
     found = _read(tmp_path / "u.parquet")
-    assert list(found) == ["k0", "k1", "k2", "k3", "k4", "k5", "none"]
+    assert list(found) == [
+        f"{tmp_path}/u.parquet/{name}" for name in ("k0", "k1", "k2", "k3", "k4", "k5", "none")
+    ]
     assert list(found.values())[:6] == list(pixels.values())
-    assert found["none"] == f"no bytes in {tmp_path}/u.parquet, row 7"
+    assert found[f"{tmp_path}/u.parquet/none"] == f"no bytes in {tmp_path}/u.parquet, row 7"
 
 
 def test_rows_without_a_name_are_called_by_their_place(photos: Path, tmp_path: Path) -> None:
@@ -177,3 +179,19 @@ def test_an_image_that_ends_the_process_is_an_error(photos: Path) -> None:
     assert batch.sizes == expected.sizes
     assert read_apart([fatal], (32, 32)).indices == []
     assert len(read_apart([fatal], (32, 32)).images) == 0
+
+
+def test_whatever_is_wrong_with_an_entry_is_its_reason(photos: Path, tmp_path: Path) -> None:
+    sparse = tarfile.TarInfo("a.png")
+    sparse.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "x"}
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(sparse, io.BytesIO())
+    table = write_bytes(tmp_path / "t.parquet", find_images([photos])[0], rows_a_group=9)
+    entries = [*Search([str(table), str(tmp_path / "a.tar")]), Entry("image", "nowhere://bucket/x.png")]
+    pq.write_table(pa.table({"other": [1]}), table)
+    found = _of(entries)
+    assert [str(reason).partition(":")[0] for reason in found.values()] == [
+        "cannot be read",
+        "the archive breaks off here",
+        "nowhere",
+    ]

@@ -14,6 +14,8 @@ import ray
 from tests.bulk.sets import write_bytes, write_paths, write_tar
 from wsol import Localizer, LocalizerOptions, RuntimeOptions, WsolError
 from wsol.bulk.options import RayOptions
+from wsol.bulk.pipeline import Job, _actors, _gathered, _Planned, localize_shards
+from wsol.bulk.plan import Plan, write_plan
 from wsol.bulk.run import BulkSummary, localize_bulk
 from wsol.cli import main
 from wsol.data.images import find_images
@@ -74,12 +76,12 @@ def test_box_for_box_as_the_local_engine(
     for name, damage in (("bad.png", b"no picture"), ("cut.png", (photos / "0.png").read_bytes()[:100])):
         (photos / name).write_bytes(damage)
     expected = local(photos)
-    summary = _run(model, checkpoint, tmp_path / "out", photos)
-    assert (summary.images, summary.skipped, summary.shards, summary.done) == (8, 2, 4, 8)
+    summary = _run(model, checkpoint, tmp_path / "out", photos, bulk=RayOptions(shard_size=4))
+    assert (summary.images, summary.skipped, summary.shards, summary.done) == (8, 2, 2, 8)
     assert {Path(path).name for path, _ in summary.examples} == {"bad.png", "cut.png"}
     assert (tmp_path / "out" / "skipped.csv").read_text().count("\n") == 3
     files = sorted((tmp_path / "out" / "coco").iterdir())
-    assert len(files) == 4
+    assert len(files) == 2
     assert _annotations(files) == expected
     assert sum(map(len, expected.values())) > 6
     rows = pq.read_table(tmp_path / "out" / "boxes").to_pylist()
@@ -99,14 +101,18 @@ def test_tables_and_archives_give_the_same(
     assert len(found) == 3 * 6
     for name, expected in local(photos).items():
         flat = Path(name).name
-        assert found[f"a.tar/{flat}"] == found[f"photos/{name}"] == found[flat] == expected
+        assert found[f"a.tar/{flat}"] == found[f"photos/{name}"] == found[f"t.parquet/{flat}"] == expected
 
 
 def test_a_run_goes_on_at_the_shards_that_are_not_written(
-    model: Model, checkpoint: ModelOptions, photos: Path, tmp_path: Path
+    model: Model, checkpoint: ModelOptions, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = _run(model, checkpoint, tmp_path / "out", photos)
-    tables = sorted((tmp_path / "out" / "boxes").iterdir())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WsolError, match="no images in .*nothing"):
+        _run(model, checkpoint, Path("out"), tmp_path / "nothing", bulk=RayOptions(shard_size=9))
+    whole = _run(model, checkpoint, Path("out"), photos)  # relative, and after a plan that failed
+    (tmp_path / "out" / "boxes" / ".0a1b.tmp").touch()  # of a driver that was killed
+    tables = sorted((tmp_path / "out" / "boxes").glob("*.parquet"))
     before = [table.read_bytes() for table in tables]
     tables[1].unlink()
     (photos / "later.png").write_bytes((photos / "0.png").read_bytes())  # not in the plan
@@ -168,5 +174,79 @@ def test_a_network_that_fails_ends_the_run_with_its_reason(
     runtime = RuntimeOptions(device="cpu", batch_size=2, precision="float16")
     with pytest.raises(WsolError, match="float16 needs a GPU"):
         _run(model, checkpoint, tmp_path / "out", photos, runtime=runtime)
+    plan = tmp_path / "out" / "plan.parquet"
+    totals = Plan(str(plan)).totals
+    plan.unlink()
+    write_plan(str(plan), [str(photos)], shard_size=6, column=None)  # shards that it has not
+    assert totals.shards == 3
+    with pytest.raises(WsolError, match=r"the cluster failed \(.*\); what was written is kept"):
+        next(localize_shards(Job(model, FAST, RUNTIME, None, None, None), str(plan), [7]))
     assert not list((tmp_path / "out").glob("boxes/*"))
     assert os.listdir(tmp_path / "out")  # noqa: PTH208 - the plan, to go on with
+
+
+def test_shards_come_as_soon_as_they_are_whole() -> None:
+    order = [(1, 1), (0, 0), (1, 0), (0, 2), (0, 1), (2, 0)]
+    last = {(0, 2), (1, 1), (2, 0)}
+    rows = [
+        {
+            "shard": shard,
+            "chunk": chunk,
+            "last": (shard, chunk) in last,
+            "records": json.dumps([[shard, chunk]]),
+        }
+        for shard, chunk in order
+    ]
+    assert list(_gathered(rows)) == [
+        (1, [[1, 0], [1, 1]]),
+        (0, [[0, 0], [0, 1], [0, 2]]),
+        (2, [[2, 0]]),
+    ]
+
+
+def test_chunks_that_ended_a_process_are_remembered(photos: Path, tmp_path: Path) -> None:
+    write_plan(str(tmp_path / "plan.parquet"), [str(photos)], shard_size=6, column=None)
+    planned = _Planned(str(tmp_path / "plan.parquet"))
+    fatal, apart = {0, 2}, list[int]()
+    for _ in range(4):
+        for chunk in range(4):
+            if planned.begins(0, chunk):
+                apart.append(chunk)
+            elif chunk in fatal:
+                break
+        else:
+            break
+    assert apart == [0, 0, 2]  # the second reading ends at 2, the third goes through
+
+
+@pytest.mark.parametrize(
+    ("device", "actors", "cores", "gpus", "expected"),
+    [
+        ("auto", None, 8, 0, ("cpu", 7, {"num_cpus": 1})),
+        ("auto", None, 1, 0, ("cpu", 1, {"num_cpus": 0})),
+        ("auto", None, 8, 4, ("cuda", 4, {"num_gpus": 1})),
+        ("cuda:1", 2, 8, 4, ("cuda", 2, {"num_gpus": 1})),
+        ("cpu", 3, 8, 4, ("cpu", 3, {"num_cpus": 1})),
+    ],
+)
+def test_where_models_work(
+    device: str,
+    actors: int | None,
+    cores: int,
+    gpus: int,
+    expected: tuple[str, int, dict[str, int]],
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": float(cores), "GPU": float(gpus)})
+    runtime, resources = _actors(Job(model, FAST, RuntimeOptions(device=device), None, None, actors))
+    pool = resources.pop("compute")
+    assert (runtime.device, pool.max_size, resources) == expected
+
+
+def test_gpus_that_are_not_there(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 8.0})
+    with pytest.raises(WsolError, match="no GPU; --actors tells how many it will have"):
+        _actors(Job(model, FAST, RuntimeOptions(device="cuda"), None, None, None))
+    with pytest.warns(UserWarning, match="has 0 GPUs now: 4 models wait"):
+        _actors(Job(model, FAST, RuntimeOptions(device="cuda"), None, None, 4))

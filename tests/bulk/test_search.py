@@ -200,3 +200,40 @@ def test_a_table_that_holds_pickles_is_refused_unread(column: str, tmp_path: Pat
     assert not (tmp_path / "canary").exists()
     assert pq.read_table(tmp_path / "t.parquet")["id"].to_pylist()  # the trap is real
     assert (tmp_path / "canary").exists()
+
+
+def test_globs_pass_over_what_is_hidden(photos: Path) -> None:
+    for name in (".git/h.png", "more/.cache/i.png", ".j.png"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).touch()
+    found = _files(photos / "**" / "*.png")
+    assert found == [str(path) for path in sorted(find_images([photos / "**" / "*.png"])[0])]
+    assert len(found) == 6
+    assert _files(photos / ".git" / "*.png") == [str(photos / ".git" / "h.png")]
+    (photos / "linked").symlink_to(photos / "more")
+    assert _files(photos / "link*") == [str(photos / "linked" / f"{number}.png") for number in (1, 3, 5)]
+
+
+def test_names_with_signs_that_mean_something_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a::b.png", "~c.png", "#d.png", "e f.PNG"):
+        (tmp_path / name).touch()
+    assert _files("a::b.png", "~c.png") == [str(tmp_path / "a::b.png"), str(tmp_path / "~c.png")]
+    assert sorted(_files(tmp_path)) == sorted(map(str, tmp_path.iterdir()))
+
+
+def test_a_table_may_name_archives(tmp_path: Path) -> None:
+    (tmp_path / "list.CSV").write_text("path\na.TAR\n", encoding="utf-8")
+    assert list(Search([str(tmp_path / "list.CSV")])) == [Entry("archive", str(tmp_path / "a.TAR"), images=0)]
+
+
+def test_a_shard_of_any_size_is_one(tmp_path: Path) -> None:
+    count = 2**20 + 5  # Parquet would begin a new row group by itself
+    with (tmp_path / "list.csv").open("w", encoding="utf-8") as file:
+        file.write("path\n" + "x.png\n" * count)
+    address = str(tmp_path / "plan.parquet")
+    totals = write_plan(address, [str(tmp_path / "list.csv")], shard_size=2 * count, column=None)
+    assert totals.shards == 1
+    assert len(Plan(address).entries(0)) == totals.images == count

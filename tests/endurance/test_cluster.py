@@ -117,14 +117,18 @@ def _wait(output: Path, shards: int) -> None:
 
 
 def _kill(name: str) -> int:
-    """Kill the newest worker whose task is called so; how many there were."""
-    found = []
+    """Kill the newest worker of ours whose task is called so; how many there were."""
+    found, parents = [], dict[int, int]()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             if (entry / "cmdline").read_bytes().startswith(f"ray::{name}".encode()):
                 found.append(int(entry.name))
         except OSError:  # it has ended
             continue
+    found = [
+        process for process in found if parents.get(parents[process]) == os.getpid()
+    ]  # of a node of ours
     for process in sorted(found)[-1:]:
         os.kill(process, signal.SIGKILL)
     return len(found)
@@ -144,7 +148,7 @@ def test_workers_and_a_node_die(
         _run(model, checkpoint, many, output)
         thread.join()
         assert _rows(output) == expected
-    assert killed[0] > 0, "no worker was there to be killed"
+    assert all(killed), "no worker was there to be killed"
     lost = next(iter(cluster.worker_nodes))
     thread = _once(tmp_path / "node", 3, lambda: cluster.remove_node(lost, allow_graceful=False))
     _run(model, checkpoint, many, tmp_path / "node")

@@ -1,21 +1,19 @@
 """From a shard's entries to encoded images, and on to batches in the network's frame."""
 
 import tarfile
-import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from lzma import LZMAError
 from pathlib import Path
 from typing import Any, Never, Self
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wsol.bulk import storage
 from wsol.bulk.search import Entry, holds_text, image_column
 from wsol.data.images import StoredImage, UnusableError
+from wsol.errors import DataError
 
 FETCHES = 16
 """Images that are fetched at once over a network, which waits more than it works."""
@@ -50,7 +48,10 @@ def _items(entry: Entry, column: str | None) -> Iterator[Item]:
         return _members(entry.file)
     if entry.kind == "table":
         return _rows(entry, column)
-    system, path = storage.locate(entry.file)
+    try:
+        system, path = storage.locate(entry.file)
+    except DataError as error:
+        return iter([_unreadable(entry.file, str(error))])
     if storage.is_local(system):
         return iter([Path(path)])
     return iter([StoredImage(entry.file, partial(system.cat_file, path))])
@@ -78,6 +79,7 @@ def _members(address: str) -> Iterator[StoredImage]:
             tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as archive,
         ):
             for member in archive:
+                archive.members = []  # type: ignore[attr-defined]  # else it remembers every one
                 name = f"{address}/{member.name}"
                 if not member.isfile() or not storage.is_image(member.name):
                     continue
@@ -86,7 +88,7 @@ def _members(address: str) -> Iterator[StoredImage]:
                     continue
                 content = archive.extractfile(member)
                 yield _held(name, b"" if content is None else content.read())
-    except (tarfile.TarError, OSError, EOFError, zlib.error, LZMAError) as error:
+    except Exception as error:  # noqa: BLE001 - of damaged archives, and of stores
         yield _unreadable(address, f"the archive breaks off here: {error}")
 
 
@@ -105,15 +107,16 @@ def _rows(entry: Entry, column: str | None) -> Iterator[StoredImage]:
             for batch in table.iter_batches(64, row_groups=[entry.group], columns=wanted):
                 for values in batch.to_pylist():
                     row += 1
-                    yield _row(values[column], values[named] if named else None, f"{entry.file}, row {row}")
-    except (OSError, pa.ArrowException) as error:
+                    yield _row(values[column], values[named] if named else None, entry.file, row)
+    except Exception as error:  # noqa: BLE001 - of damaged tables, and of stores
         yield _unreadable(f"{entry.file}, row group {entry.group}", f"cannot be read: {error}")
 
 
-def _row(value: Any, name: Any, place: str) -> StoredImage:  # noqa: ANN401 - cells of a table
+def _row(value: Any, name: str | None, table: str, row: int) -> StoredImage:  # noqa: ANN401 - a cell
+    place = f"{table}, row {row}"
     if isinstance(value, dict):
         name, value = value.get("path") or name, value["bytes"]
-    name = place if name is None else str(name)
+    name = place if name is None else f"{table}/{name}"
     return _unreadable(name, f"no bytes in {place}") if value is None else _held(name, value)
 
 

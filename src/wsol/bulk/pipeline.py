@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import threading
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ from wsol.models import Model
 
 BLOCK = 32 * 2**20
 """Bytes of decoded images after which a reading task hands them on; as much waits in memory in each task."""
+
+SLICE = 4096
+"""Shards that Ray Data is given at once: it keeps a record of each, and is slow to begin with very many."""
 
 Row = dict[str, Any]
 
@@ -77,20 +81,33 @@ def localize_shards(job: Job, plan: str, shards: Sequence[int]) -> Iterator[tupl
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         stays = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
         planned = ray.remote(_Planned).options(**stays).remote(plan)
-        read = _Read(planned, list(shards), job.column, job.runtime.batch_size, job.model.input_size)
         runtime, resources = _actors(job)
-        rows = ray.data.range(len(shards), override_num_blocks=len(shards)).flat_map(read)
-        rows = rows.map_batches(  # of one row; Ray Data would put map() and the reading into the same actors
-            _Localize,
-            batch_size=1,
-            fn_constructor_args=(ray.put(job.model), job.options, runtime, job.label),
-            **resources,
-        )
-        try:
-            yield from _gathered(rows.iter_rows())
-        except ray.exceptions.RayError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise WsolError(f"the cluster failed ({reason}); what was written is kept") from error
+        model = ray.put(job.model)
+        for start in range(0, len(shards), SLICE):
+            mine = shards[start : start + SLICE]
+            read = _Read(planned, mine, job.column, job.runtime.batch_size, job.model.input_size)
+            rows = ray.data.range(len(mine), override_num_blocks=len(mine)).flat_map(read)
+            rows = (
+                rows.map_batches(  # of one row; Ray Data would put map() and the reading into the same actors
+                    _Localize,
+                    batch_size=1,
+                    fn_constructor_args=(model, job.options, runtime, job.label),
+                    **resources,
+                )
+            )
+            try:
+                yield from _gathered(rows.iter_rows())
+            except ray.exceptions.RayError as error:
+                raise WsolError(f"the cluster failed ({_reason(error)}); what was written is kept") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong at the bottom, in a line."""
+    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = cause
+    lines = str(error).strip().splitlines() or [""]
+    known = isinstance(error, (WsolError, ray.exceptions.RayError))
+    return lines[-1] if known else f"{type(error).__name__}: {lines[0]}"
 
 
 def _gathered(rows: Iterable[Row]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -113,12 +130,14 @@ class _Planned(Plan):
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self._reached: dict[int, int] = {}
+        self._ended: set[tuple[int, int]] = set()
 
-    def began_before(self, shard: int, chunk: int) -> bool:
-        """Whether this chunk is where an earlier reading of the shard ended, with its process."""
-        reached = self._reached.get(shard, -1)
-        self._reached[shard] = max(chunk, reached)
-        return chunk == reached
+    def begins(self, shard: int, chunk: int) -> bool:
+        """Whether an earlier reading of the shard ended in this chunk, with its process."""
+        if chunk == 0 and shard in self._reached:
+            self._ended.add((shard, self._reached[shard]))
+        self._reached[shard] = chunk
+        return (shard, chunk) in self._ended
 
 
 @dataclass(frozen=True)
@@ -135,7 +154,7 @@ class _Read:
         shard = self.shards[row["id"]]
         entries = ray.get(self.planned.entries.remote(shard))
         for number, (items, last) in enumerate(chunks(entries, self.column, self.batch_size)):
-            died = ray.get(self.planned.began_before.remote(shard, number))
+            died = ray.get(self.planned.begins.remote(shard, number))
             batch = (read_apart if died else read_batch)(items, self.input_size)
             about = {
                 "names": [str(item) for item in items],
@@ -186,8 +205,8 @@ def _actors(job: Job) -> tuple[RuntimeOptions, dict[str, Any]]:
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cores, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     device = job.runtime.device
-    if device == "auto":
-        device = "cuda" if gpus else "cpu"
+    if device != "cpu":
+        device = "cuda" if gpus or device != "auto" else "cpu"  # an actor sees no other GPU than its own
     if device == "cpu":
         count, needs = job.actors or max(1, cores - 1), {"num_cpus": int(cores > 1)}
     elif not (gpus or job.actors):
@@ -196,6 +215,10 @@ def _actors(job: Job) -> tuple[RuntimeOptions, dict[str, Any]]:
         )
     else:
         count, needs = job.actors or gpus, {"num_gpus": 1}
+        if count > gpus:
+            warnings.warn(
+                f"the cluster has {gpus} GPUs now: {count} models wait for it to grow", stacklevel=2
+            )
     return replace(job.runtime, device=device), {
         **needs,
         "compute": ActorPoolStrategy(min_size=1, max_size=count),
@@ -217,7 +240,9 @@ def _cluster() -> Iterator[None]:
             ) from error
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before_ray)  # Ray's handler would leave without a word
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logger = logging.getLogger("ray.data")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # errors come as exceptions
     context = DataContext.get_current()
     mine = {"target_max_block_size": BLOCK, "enable_progress_bars": False}
     before = {name: getattr(context, name) for name in mine}
@@ -228,5 +253,6 @@ def _cluster() -> Iterator[None]:
     finally:
         for name, value in before.items():
             setattr(context, name, value)
+        logger.setLevel(level)
         if own:
             ray.shutdown()

@@ -2,7 +2,7 @@
 
 A Parquet file whose row group *i* is shard *i*. A row is an image file; or an archive or a row group of a
 table, which then is the only row of its shard. It is written as the images are found and read a row group at
-a time, so that memory does not grow with the number of images.
+a time, so that no more than the places of the shards are in memory.
 """
 
 import json
@@ -85,7 +85,7 @@ def write_plan(address: str, paths: Sequence[str], *, shard_size: int, column: s
     with storage.writing(address) as file, pq.ParquetWriter(file, _SCHEMA, write_statistics=False) as writer:
         for entries in _shards(search, shard_size):
             rows = [asdict(entry) | {"file": os.fsencode(entry.file)} for entry in entries]
-            writer.write_table(pa.Table.from_pylist(rows, _SCHEMA))
+            writer.write_table(pa.Table.from_pylist(rows, _SCHEMA), row_group_size=len(rows))
             shards += 1
             images += sum(entry.images for entry in entries)
             for entry in entries:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.compute as pc
 import pyarrow.dataset
@@ -37,7 +37,7 @@ class BulkSummary:
 
     Attributes:
         output: the folder.
-        images: images that the tables tell of, from this run and earlier ones.
+        images: images that the tables tell of, from this run and earlier ones; if interrupted, of this run.
         skipped: how many of them could not be used.
         examples: path and reason of the first of these.
         shards: of the plan.
@@ -99,7 +99,7 @@ def localize_bulk(
     runtime, bulk = runtime or RuntimeOptions(), bulk or RayOptions()
     checked = Localizer(model, options, replace(runtime, device="cpu", precision="float32"))
     job = Job(model, checked.options, runtime, label, bulk.column, bulk.actors)
-    paths = [_absolute(path) for path in paths]
+    paths, output = [_absolute(path) for path in paths], _absolute(output)
     settings = settings_of(checked, model_options, label) | {
         "precision": runtime.precision,
         "batch_size": runtime.batch_size,
@@ -110,12 +110,15 @@ def localize_bulk(
     }
     plan = storage.join(output, PLAN)
     _claim(output, settings, overwrite)
-    if storage.read(plan) is None:
+    for folder in ("", TABLES, COCO):
+        storage.remove_left(storage.join(output, folder))
+    if not storage.exists(plan):
         write_plan(plan, paths, shard_size=bulk.shard_size, column=bulk.column)
     totals = Plan(plan).totals
     before = written(output)
     todo = sorted(set(range(totals.shards)) - before)
-    start, done, interrupted = time.perf_counter(), 0, False
+    start, interrupted = time.perf_counter(), False
+    done, skipped, examples = 0, 0, list[tuple[str, str]]()
     bar = tqdm(
         total=totals.images or None,
         unit="img",
@@ -127,12 +130,16 @@ def localize_bulk(
         try:
             for shard, records in localize_shards(job, plan, todo) if todo else ():
                 write_shard(output, shard, records, classes=model.classes.names, root=totals.root, coco=coco)
-                done += len(records)
+                bad = [(record["image"], record["error"]) for record in records if "error" in record]
+                done, skipped = done + len(records), skipped + len(bad)
+                examples += bad[: SHOWN - len(examples)]
                 bar.update(len(records))
         except KeyboardInterrupt:
             interrupted = True
     seconds = time.perf_counter() - start
-    images, skipped, examples = _tally(output)
+    images = done
+    if not interrupted:  # to read all tables may take longer than whoever stopped it will wait
+        images, skipped, examples = _tally(output)
     summary = BulkSummary(
         output=output,
         images=images,
@@ -156,27 +163,31 @@ def _absolute(path: str) -> str:
 
 
 def _claim(output: str, settings: dict[str, Any], overwrite: bool) -> None:
-    """Make sure that the folder is ours and of these settings."""
-    address = storage.join(output, STATE)
+    """Make sure that the folder is ours and of these settings; nothing was done before there was a plan."""
+    address, plan = (storage.join(output, name) for name in (STATE, PLAN))
     data = storage.read(address)
-    if data is not None and overwrite:
-        for name in (TABLES, COCO, SKIPPED, PLAN, STATE):
-            storage.remove(storage.join(output, name))
-        data = None
     if data is None:
         if taken := {TABLES, COCO, SKIPPED, PLAN}.intersection(storage.names(output)):
             raise WsolError(
                 f"{storage.join(output, min(taken))} is there already, and not from a run of wsol; choose "
                 "another --output"
             )
-        _write_state(output, settings, {})
-        return
-    try:
-        state = typed(dict[str, Any], json.loads(data), "the file")
-        before = typed(dict[str, Any], state.get("settings"), "settings")
-    except (RecursionError, ValueError) as error:
-        raise WsolError(f"{address} is not the state of a run ({error}); choose another --output") from error
-    check_same(output, before, settings)
+    else:
+        try:
+            state = typed(dict[str, Any], json.loads(data), "the file")
+            before = typed(dict[str, Any], state.get("settings"), "settings")
+            typed(Literal["ray"], state.get("engine", "local"), "engine")
+        except (RecursionError, ValueError) as error:
+            raise WsolError(
+                f"{address} is not the state of a run of this engine ({error}); choose another --output"
+            ) from error
+        if overwrite:
+            for name in (TABLES, COCO, SKIPPED, PLAN):
+                storage.remove(storage.join(output, name))
+        elif storage.exists(plan):
+            check_same(output, before, settings)
+            return
+    _write_state(output, settings, {})
 
 
 def _write_state(output: str, settings: dict[str, Any], summary: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import csv
 import glob
 import io
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from wsol.bulk import storage
 from wsol.errors import DataError
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-TABLES = (".csv", ".parquet")
 PATHS = ("image", "path", "file_name", "image_path", "file", "uri", "url")
 """Columns of a table that are taken for paths of images, the first there is."""
 
@@ -40,7 +40,7 @@ class Entry:
 
 
 class Search:
-    """Iterates over what paths stand for, each file once.
+    """Iterates over what paths stand for, each file once; rows of tables as they come.
 
     A folder stands for the images in it, through all levels, as in :func:`wsol.data.images.find_images`; a
     table (``.csv``, ``.parquet``) for the images that a column names, or holds; an archive (``.tar``,
@@ -65,7 +65,7 @@ class Search:
         self._column = column
         self._others: Counter[str] = Counter()
         self._files: set[str] = set()  # that were named, or matched by a glob
-        self._folders: list[str] = []
+        self._folders: set[str] = set()
 
     def __iter__(self) -> Iterator[Entry]:
         """What is there.
@@ -78,9 +78,8 @@ class Search:
             if not path:
                 raise ValueError("an empty path names nothing; is a variable not set?")
             system, place = storage.locate(path)
-            matches = _matches(system, place)
-            for match in matches:
-                yield from self._of(system, match)
+            for match, is_folder in _matches(system, place):
+                yield from self._of(system, match, is_folder)
 
     def nothing(self) -> str:
         """Why there is nothing to do."""
@@ -88,28 +87,33 @@ class Search:
         other = f"; the folders hold {held}: tables and archives are to be named, or a glob" if held else ""
         return f"no images in {', '.join(self._paths)}{other}"
 
-    def _of(self, system: AbstractFileSystem, path: str) -> Iterator[Entry]:
+    def _of(self, system: AbstractFileSystem, path: str, is_folder: bool) -> Iterator[Entry]:
         address = storage.address_of(system, path)
-        if system.isdir(path):
+        if is_folder:
             yield from self._in_folder(system, path)
-            self._folders.append(address.rstrip("/") + "/")
+            self._folders.add(address.rstrip("/"))
             return
         if address in self._files or (self._seen(address) and system.exists(path)):
             return
         self._files.add(address)
-        if path.endswith(".parquet"):
+        if path.lower().endswith(".parquet"):
             yield from self._in_parquet(system, path)
-        elif path.endswith(".csv"):
+        elif path.lower().endswith(".csv"):
             yield from self._in_csv(system, path)
         else:
-            yield Entry("archive", address, images=0) if path.endswith(ARCHIVES) else Entry("image", address)
+            yield _file(address)
 
     def _seen(self, address: str) -> bool:
         """Whether an earlier path stood for it; a folder does not stand for what is passed over in it."""
         if address in self._files:
             return True
-        folder = next((folder for folder in self._folders if address.startswith(folder)), None)
-        return folder is not None and storage.is_image(address) and "/." not in address[len(folder) - 1 :]
+        parent, slash, name = address.rpartition("/")
+        found = storage.is_image(address)
+        while slash and found and not name.startswith("."):
+            if parent in self._folders:
+                return True
+            parent, slash, name = parent.rpartition("/")
+        return False
 
     def _in_folder(self, system: AbstractFileSystem, folder: str) -> Iterator[Entry]:
         for path, closed in storage.walk(system, folder):
@@ -192,12 +196,24 @@ def holds_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _matches(system: AbstractFileSystem, path: str) -> list[str]:
-    """What a glob matches; another name, or a glob that matches nothing, stands for itself."""
+def _file(address: str) -> Entry:
+    if address.lower().endswith(ARCHIVES):
+        return Entry("archive", address, images=0)
+    return Entry("image", address)
+
+
+def _matches(system: AbstractFileSystem, path: str) -> list[tuple[str, bool]]:
+    """What a glob matches, and which are folders; another name, or a glob without a match, is itself."""
     if not glob.has_magic(path) or system.exists(path):
-        return [path]
-    found = sorted(map(str, system.glob(path)))
-    return [match for match in found if not posixpath.basename(match).startswith(".")] or [path]
+        return [(path, bool(system.isdir(path)))]
+    fixed = len(posixpath.dirname(path[: re.search(r"[*?[]", path).start()]))  # type: ignore[union-attr]
+    hidden = "/." in path[fixed:]
+    found = sorted(system.glob(path, detail=True).items(), key=lambda match: match[0].split("/"))
+    return [
+        (name, entry["type"] == "directory" or bool(entry.get("islink") and system.isdir(name)))
+        for name, entry in found
+        if hidden or "/." not in name[fixed:]
+    ] or [(path, False)]
 
 
 def _base(system: AbstractFileSystem, table: str) -> str:
@@ -211,6 +227,4 @@ def _named(system: AbstractFileSystem, base: str, value: str | None, place: str)
     value = (value or "").strip()
     if not value:
         return Entry("image", place)
-    return Entry(
-        "image", value if "://" in value else storage.address_of(system, posixpath.join(base, value))
-    )
+    return _file(value if "://" in value else storage.address_of(system, posixpath.join(base, value)))

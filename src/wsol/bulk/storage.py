@@ -1,5 +1,6 @@
 """Files wherever they are kept: local disks, and what fsspec reaches (S3, GCS, HDFS, …)."""
 
+import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ def locate(address: str) -> tuple[AbstractFileSystem, str]:
     Raises:
         DataError: no such kind of store, or the package that reaches it is missing; the message names it.
     """
+    if "://" not in address:  # where "::", "~" and the like are parts of names
+        return LocalFileSystem(), os.path.abspath(address)  # noqa: PTH100 - resolve() follows links
     try:
         found: tuple[AbstractFileSystem, str] = url_to_fs(address)
     except (ImportError, ValueError) as error:
@@ -47,6 +50,7 @@ def walk(system: AbstractFileSystem, folder: str) -> Iterator[tuple[str, bool]]:
     """
     try:
         entries = system.ls(folder, detail=True)
+        system.invalidate_cache(folder)  # some stores would remember every listing
     except PermissionError:
         yield folder, True
         return
@@ -94,6 +98,19 @@ def read(address: str) -> bytes | None:
         return bytes(system.cat_file(path))
     except FileNotFoundError:
         return None
+
+
+def exists(address: str) -> bool:
+    """Whether there is such a file or folder."""
+    system, path = locate(address)
+    return bool(system.exists(path))
+
+
+def remove_left(folder: str) -> None:
+    """Remove the files of a folder that were being written when a process was killed."""
+    for name in names(folder):
+        if name.startswith(".") and name.endswith(".tmp"):
+            remove(join(folder, name))
 
 
 def remove(address: str) -> None:
