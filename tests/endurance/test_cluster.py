@@ -31,7 +31,7 @@ IMAGES = 600
 PATIENCE = 300
 """Seconds after which a run that does not go on has hung."""
 
-ENVIRONMENT = os.environ | {"RAY_memory_monitor_refresh_ms": "0"}
+ENVIRONMENT = os.environ | {"RAY_memory_monitor_refresh_ms": "0", "RAY_ADDRESS": "local"}
 KILLER = """
 import os, signal
 from PIL import Image
