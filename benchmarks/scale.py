@@ -8,6 +8,7 @@ processes of the command (a shared page counts once), sampled. Machines are shar
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
@@ -26,8 +27,9 @@ from PIL import Image
 from tabulate import tabulate
 
 import wsol
+from wsol.bulk.shards import record_of, write_shard
 from wsol.data.samples import sample_photographs
-from wsol.inference.reading import read_batch
+from wsol.inference.reading import Batch, read_batch
 
 MANY = 100_000_000
 SIDE = 256
@@ -57,6 +59,7 @@ def main() -> None:
             run for count in sorted(options.images) for run in _measure(Path(folder), count, options.actors)
         ]
         reading = _reading_rate(Path(folder) / str(min(options.images)))
+        writing = _writing_rate(Path(folder) / str(min(options.images)), Path(folder) / "written")
     first = {run.what: run for run in reversed(runs)}
     rates = {run: run.rate_above(first[run.what]) for run in runs}
     rows = [
@@ -64,17 +67,14 @@ def main() -> None:
     ]
     headers = ("images", "engine", "models", "seconds", "images/s", "marginal", "peak memory, MiB")
     print(tabulate(rows, headers, tablefmt="github", floatfmt=".1f"))
-    core = max(
+    model = max(
         (rate or run.images / run.seconds) / run.what[1]
         for run, rate in rates.items()
         if run.what[0] == "ray"
     )
     print(f"\nOne core reads and resizes {reading:.0f} such images a second; larger photographs take longer.")
-    print(
-        _forecast(
-            core, reading, options.gpus, _gpu_rate() or options.gpu_rate, measured=torch.cuda.is_available()
-        )
-    )
+    print(f"The driver writes the results of {writing:.0f} images a second.")
+    print(_forecast(model, reading, writing, options.gpus, options.gpu_rate))
 
 
 class Run(NamedTuple):
@@ -171,38 +171,58 @@ def _reading_rate(folder: Path) -> float:
     return len(paths) / statistics.median(times)
 
 
-def _gpu_rate() -> float | None:
-    """Images a second of one GPU from decoded batches to boxes; None without a GPU."""
-    if not torch.cuda.is_available():
-        return None
+def _writing_rate(photos: Path, output: Path) -> float:
+    """Images a second of which the driver writes the results."""
+    localizer = wsol.load("efficientnet_lite0", device="cpu", preset="fast")
+    found = localizer(sorted(photos.iterdir())[:64])
+    records = [record_of(f"{place}.jpg", result) for place in range(SHARD // 64 + 1) for result in found][
+        :SHARD
+    ]
+    text = json.dumps(records)
+    times = []
+    for shard in range(5):
+        start = time.perf_counter()
+        classes = localizer.model.classes.names
+        write_shard(str(output), shard, json.loads(text), classes=classes, root="", coco=True)
+        times.append(time.perf_counter() - start)
+    return len(records) / statistics.median(times)
+
+
+def _gpu_rate() -> float:
+    """Images a second of an actor on one GPU, from decoded batches to records."""
     localizer = wsol.load("efficientnet_lite0", device="cuda", preset="fast", batch_size=128)
     images = torch.randint(0, 256, (128, 3, 224, 224), dtype=torch.uint8)
-    localizer(images)
-    start = time.perf_counter()
-    for _ in range(20):
-        localizer(images)
-    return 20 * len(images) / (time.perf_counter() - start)
+    batch = Batch(images, list(range(128)), [(SIDE, SIDE)] * 128, [])
+    names = [f"{place}.jpg" for place in range(128)]
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        json.dumps([record_of(names[place], result) for place, result in localizer.of_batch(batch, names)])
+        times.append(time.perf_counter() - start)
+    return len(names) / statistics.median(times)
 
 
-def _forecast(core: float, reading: float, gpus: int, rate: float | None, *, measured: bool) -> str:
+def _forecast(model: float, reading: float, writing: float, gpus: int, rate: float | None) -> str:
     """What 100 million images would take, and how that is derived."""
-    days = MANY / core / 86400
+    seconds = 1 / model + 1 / reading  # of a core, an image
+    limit = MANY / writing / 3600
     lines = [
-        f"{MANY:,} images at {core:.1f} a second of a model on a CPU core, the best marginal rate above: "
-        f"{days:.0f} core-days, {24 * days / 1000:.1f} hours on 1,000 cores, if the driver keeps up."
+        f"{MANY:,} images: a core takes 1/{model:.0f} s for the network (the best marginal rate above) and "
+        f"1/{reading:.0f} s to read one, {MANY * seconds / 86400:.0f} core-days: on 1,000 cores "
+        f"{max(MANY * seconds / 3.6e6, limit):.1f} hours, of which writing alone takes the driver {limit:.1f}."
     ]
+    source = "as --gpu-rate says, not measured"
+    if rate is None and torch.cuda.is_available():
+        rate, source = _gpu_rate(), "measured here, from decoded batches to records"
     if rate is None:
         lines.append(
             f"On {gpus} GPUs: {MANY:,} / ({gpus} × a GPU's rate); none is here, --gpu-rate tells it."
         )
     else:
-        hours = MANY / (gpus * rate) / 3600
-        source = (
-            "measured here, from decoded batches to boxes" if measured else "as --gpu-rate says, not measured"
-        )
         lines.append(
-            f"On {gpus} GPUs of {rate:.0f} images a second ({source}): {hours:.1f} hours, if "
-            f"{gpus * rate / reading:.0f} cores read ({rate:.0f} / {reading:.0f} a GPU)."
+            f"On {gpus} GPUs of {rate:.0f} images a second ({source}): "
+            f"{max(MANY / (gpus * rate) / 3600, limit):.1f} hours, if {gpus * rate / reading:.0f} cores read "
+            f"({rate:.0f} / {reading:.0f} a GPU) and the driver writes {gpus * rate:.0f} a second."
         )
     return "\n".join(lines)
 

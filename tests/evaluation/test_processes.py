@@ -121,7 +121,11 @@ def test_interrupted_by_a_person(
 
     monkeypatch.setattr(measure_module, "measure_boxes", in_another_process(interrupt))
     words = ["--maps", str(boxed.maps), "--data", str(boxed.folder), "--output", str(boxed.folder / "out")]
-    assert main(["evaluate", *words, "--workers", "2", "--quiet"]) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    try:
+        assert main(["evaluate", *words, "--workers", "2", "--quiet"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == "wsol evaluate: interrupted\n"
     assert not active_children() and not (boxed.folder / "out").exists()
 

@@ -102,12 +102,14 @@ def localize_shards(job: Job, plan: str, shards: Sequence[int]) -> Iterator[tupl
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong at the bottom, in a line."""
-    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = cause
-    lines = str(error).strip().splitlines() or [""]
-    known = isinstance(error, (WsolError, ray.exceptions.RayError))
-    return lines[-1] if known else f"{type(error).__name__}: {lines[0]}"
+    """What went wrong at the bottom, in a line: the deepest error not of Ray, else Ray's last line."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    cause: BaseException | None = error
+    while cause is not None:
+        if not type(cause).__module__.startswith("ray") and str(cause):
+            reason = f"{type(cause).__name__}: {str(cause).splitlines()[0]}"
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    return reason
 
 
 def _gathered(rows: Iterable[Row]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
