@@ -209,7 +209,7 @@ def _forecast(model: float, reading: float, writing: float, gpus: int, rate: flo
     lines = [
         f"{MANY:,} images: a core takes 1/{model:.0f} s for the network (the best marginal rate above) and "
         f"1/{reading:.0f} s to read one, {MANY * seconds / 86400:.0f} core-days: on 1,000 cores "
-        f"{max(MANY * seconds / 3.6e6, limit):.1f} hours, of which writing alone takes the driver {limit:.1f}."
+        f"{max(MANY * seconds / 3.6e6, limit):.1f} hours, of which the driver writes for {limit:.1f}."
     ]
     source = "as --gpu-rate says, not measured"
     if rate is None and torch.cuda.is_available():
