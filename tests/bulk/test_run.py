@@ -141,7 +141,7 @@ def test_the_command(
     (photos / "bad.png").touch()
     assert main(command) == 3
     told = capsys.readouterr()
-    assert "7 images localised now" in told.out and "0 of 2 shards were written before" in told.out
+    assert "7 images done now" in told.out and "0 of 2 shards were written before" in told.out
     assert f"Skipped, 1 in all, listed in {tmp_path}/out/skipped.csv:" in told.err
     assert f"  {photos}/bad.png: the file is empty" in told.err
     labels = {row["label"] for row in pq.read_table(tmp_path / "out" / "boxes").to_pylist()}
@@ -218,11 +218,11 @@ def test_chunks_that_ended_a_process_are_remembered(photos: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("device", "actors", "cores", "gpus", "expected"),
     [
-        ("auto", None, 8, 0, ("cpu", 7, {"num_cpus": 1})),
-        ("auto", None, 1, 0, ("cpu", 1, {"num_cpus": 0})),
+        ("auto", None, 8, 0, ("cpu", 7, {"num_cpus": 0.5})),
+        ("auto", None, 1, 0, ("cpu", 1, {"num_cpus": 0.5})),
         ("auto", None, 8, 4, ("cuda", 4, {"num_gpus": 1})),
         ("cuda:1", 2, 8, 4, ("cuda", 2, {"num_gpus": 1})),
-        ("cpu", 3, 8, 4, ("cpu", 3, {"num_cpus": 1})),
+        ("cpu", 3, 8, 4, ("cpu", 3, {"num_cpus": 0.5})),
     ],
 )
 def test_where_models_work(
@@ -230,7 +230,7 @@ def test_where_models_work(
     actors: int | None,
     cores: int,
     gpus: int,
-    expected: tuple[str, int, dict[str, int]],
+    expected: tuple[str, int, dict[str, float]],
     model: Model,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -195,6 +195,6 @@ def test_the_driver_dies(checkpoint: ModelOptions, many: Path, tmp_path: Path) -
         assert ended.returncode == 3, ended.stderr
         told.append(ended.stdout)
     assert "; 0 of 30 shards were written before" not in told[0]
-    assert "600 images localised now" in told[1]
+    assert "600 images done now" in told[1]
     assert _rows(output) == _rows(tmp_path / "whole")
     assert (output / "skipped.csv").read_text() == (tmp_path / "whole" / "skipped.csv").read_text()

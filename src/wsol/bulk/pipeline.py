@@ -35,6 +35,9 @@ BLOCK = 32 * 2**20
 SLICE = 4096
 """Shards that Ray Data is given at once: it keeps a record of each, and is slow to begin with very many."""
 
+CPUS = 0.5
+"""Of a reading task and of a model without a GPU: one of each still fits, should one core be left."""
+
 Row = dict[str, Any]
 
 
@@ -86,7 +89,7 @@ def localize_shards(job: Job, plan: str, shards: Sequence[int]) -> Iterator[tupl
         for start in range(0, len(shards), SLICE):
             mine = shards[start : start + SLICE]
             read = _Read(planned, mine, job.column, job.runtime.batch_size, job.model.input_size)
-            rows = ray.data.range(len(mine), override_num_blocks=len(mine)).flat_map(read)
+            rows = ray.data.range(len(mine), override_num_blocks=len(mine)).flat_map(read, num_cpus=CPUS)
             rows = (
                 rows.map_batches(  # of one row; Ray Data would put map() and the reading into the same actors
                     _Localize,
@@ -210,7 +213,7 @@ def _actors(job: Job) -> tuple[RuntimeOptions, dict[str, Any]]:
     if device != "cpu":
         device = "cuda" if gpus or device != "auto" else "cpu"  # an actor sees no other GPU than its own
     if device == "cpu":
-        count, needs = job.actors or max(1, cores - 1), {"num_cpus": int(cores > 1)}
+        count, needs = job.actors or max(1, cores - 1), {"num_cpus": CPUS}
     elif not (gpus or job.actors):
         raise WsolError(
             "the cluster has no GPU; --actors tells how many it will have, --device cpu does without"
@@ -236,7 +239,7 @@ def _cluster() -> Iterator[None]:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # this process's; errors come as exceptions
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError as error:
+        except (ConnectionError, ray.exceptions.RayError) as error:
             raise WsolError(
                 f"{error}; is RAY_ADDRESS right, and has this machine the cluster's token (docs/scale.md)?"
             ) from error

@@ -173,7 +173,7 @@ def image_column(schema: pa.Schema, asked: str | None, address: str) -> str:
     found = [asked] if asked else holding or [name for name in PATHS if name in schema.names][:1]
     if len(found) != 1 or found[0] not in schema.names:
         raise DataError(
-            f"{address}: {f'there is no column {asked}' if asked else 'which column has the images?'} "
+            f"{address}: {f'there is no column {asked}.' if asked else 'which column has the images?'} "
             f"Name it with --column; there are {', '.join(schema.names) or 'none'}"
         )
     kind = schema.field(found[0]).type

@@ -202,7 +202,7 @@ def _tell_bulk(summary: "BulkSummary", *, quiet: bool) -> int:
     if not quiet:
         rate = f" ({summary.done / summary.seconds:.1f} a second)" if summary.done else ""
         print(
-            f"{summary.done} images localised now, in {summary.seconds:.1f} s{rate}; {summary.resumed} of "
+            f"{summary.done} images done now, in {summary.seconds:.1f} s{rate}; {summary.resumed} of "
             f"{summary.shards} shards were written before; {summary.images} images in the folder."
         )
         print(f"{output}/boxes/*.parquet\n{output}/coco/*.json")
