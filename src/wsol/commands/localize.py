@@ -182,18 +182,8 @@ def _tell(summary: "RunSummary", *, quiet: bool) -> int:
         )
         for name, target in summary.written.items():
             print(f"{name:<12} {target}")
-    if summary.ignored:
-        print(f"{summary.ignored} other files in the folders are not images by their names.", file=sys.stderr)
-    if summary.skipped:
-        print(f"Skipped, {len(summary.skipped)} in all:", file=sys.stderr)
-        for path, reason in summary.skipped:
-            print(f"  {one_line(path)}: {one_line(reason)}", file=sys.stderr)
-    if summary.interrupted:
-        print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    if not len(summary.journal):
-        return 1
-    return EXIT_SKIPPED if summary.skipped else 0
+    listed = f"Skipped, {len(summary.skipped)} in all:"
+    return _end(summary, listed, summary.skipped, found=len(summary.journal) > 0)
 
 
 def _tell_bulk(summary: "BulkSummary", *, quiet: bool) -> int:
@@ -206,18 +196,26 @@ def _tell_bulk(summary: "BulkSummary", *, quiet: bool) -> int:
             f"{summary.shards} shards were written before; {summary.images} images in the folder."
         )
         print(f"{output}/boxes/*.parquet\n{output}/coco/*.json")
+    listed = f"Skipped, {summary.skipped} in all, listed in {output}/skipped.csv:"
+    return _end(summary, listed, summary.examples, found=summary.images > summary.skipped)
+
+
+def _end(
+    summary: "RunSummary | BulkSummary", listed: str, skipped: "list[tuple[str, str]]", *, found: bool
+) -> int:
+    """Print what was left out; returns the exit code."""
     if summary.ignored:
         print(f"{summary.ignored} other files in the folders are not images by their names.", file=sys.stderr)
-    if summary.skipped:
-        print(f"Skipped, {summary.skipped} in all, listed in {output}/skipped.csv:", file=sys.stderr)
-        for path, reason in summary.examples:
+    if skipped:
+        print(listed, file=sys.stderr)
+        for path, reason in skipped:
             print(f"  {one_line(path)}: {one_line(reason)}", file=sys.stderr)
     if summary.interrupted:
         print("Interrupted: the same command goes on where it stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    if summary.images == summary.skipped:
+    if not found:
         return 1
-    return EXIT_SKIPPED if summary.skipped else 0
+    return EXIT_SKIPPED if skipped else 0
 
 
 def _print_table(summary: "RunSummary", rows: int = 10) -> None:
