@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import ray
 from tests.bulk.sets import write_bytes, write_paths, write_tar
 from wsol import Localizer, LocalizerOptions, RuntimeOptions, WsolError
 from wsol.bulk.options import RayOptions
-from wsol.bulk.pipeline import Job, _actors, _gathered, _Planned, localize_shards
+from wsol.bulk.pipeline import Job, _actors, _check_reachable, _gathered, _Planned, localize_shards
 from wsol.bulk.plan import Plan, write_plan
 from wsol.bulk.run import BulkSummary, localize_bulk
 from wsol.cli import main
@@ -167,6 +168,38 @@ def test_options_that_do_not_go_together(
     assert main(["localize", str(tmp_path), "--output", str(tmp_path / "out"), *options]) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", ["images.tar", "list.csv", "s3://bucket/photos"])
+def test_what_the_local_engine_does_not_read(
+    path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["localize", path, "--output", str(tmp_path / "out")]) == 2
+    assert f"{path} is for --engine ray, which reads tables, archives and" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_goes_on_with_the_engine_that_began_it(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for began, other in (("local", "ray"), ("ray", "local")):
+        output = tmp_path / began
+        output.mkdir()
+        (output / "run.json").write_text(json.dumps({"engine": began, "settings": {}, "formats": []}))
+        assert main(["localize", str(photos), "--output", str(output), "--engine", other]) == 1
+        assert f"(--engine {began} began it and goes on with it)" in capsys.readouterr().err
+
+
+def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(WsolError, match=rf"no cluster at RAY_ADDRESS={address}: Connection refused"):
+        _check_reachable(address)
+    with pytest.raises(WsolError, match=r"no cluster at RAY_ADDRESS=ray://\[::1\]:99999: "):
+        _check_reachable("ray://[::1]:99999")
+    for chosen_by_ray in ("", "auto", "local"):
+        _check_reachable(chosen_by_ray)
 
 
 def test_a_network_that_fails_ends_the_run_with_its_reason(

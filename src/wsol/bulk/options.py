@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+TABLES = (".csv", ".parquet")
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""Names of files, but images, that ``--engine ray`` reads."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RayOptions:

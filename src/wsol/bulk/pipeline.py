@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections import defaultdict
@@ -235,6 +236,7 @@ def _cluster() -> Iterator[None]:
     """Ray, connected and quiet; settings of Ray Data are put back."""
     own = not ray.is_initialized()
     if own:
+        _check_reachable(os.environ.get("RAY_ADDRESS", ""))
         before_ray = signal.getsignal(signal.SIGTERM)
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # this process's; errors come as exceptions
         try:
@@ -261,3 +263,16 @@ def _cluster() -> Iterator[None]:
         logger.setLevel(level)
         if own:
             ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try a dead address for minutes, without a word."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdigit()):  # auto, local, none
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise WsolError(
+            f"no cluster at RAY_ADDRESS={address}: {getattr(error, 'strerror', None) or error}"
+        ) from error

@@ -8,11 +8,12 @@ a time, so that no more than the places of the shards are in memory.
 import json
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wsol.bulk import storage
@@ -61,6 +62,11 @@ class Plan:
             raise DataError(
                 f"{address} is not the plan of a run ({error}); start anew with --overwrite"
             ) from error
+
+    def images(self, shards: Iterable[int]) -> int:
+        """How many images of these shards are known of."""
+        counts = (self._file.read_row_group(shard, columns=["images"]).column(0) for shard in shards)
+        return sum(pc.sum(column).as_py() for column in counts)
 
     def entries(self, shard: int) -> list[Entry]:
         """What belongs to a shard."""

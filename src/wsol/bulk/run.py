@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.dataset
@@ -20,6 +20,7 @@ from wsol.bulk.pipeline import Job, localize_shards
 from wsol.bulk.plan import Plan, write_plan
 from wsol.bulk.shards import COCO, SCHEMA, TABLES, write_shard, written
 from wsol.errors import WsolError
+from wsol.inference.journal import check_engine
 from wsol.inference.localizer import Label, Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.run import check_same, settings_of, versions
@@ -114,13 +115,15 @@ def localize_bulk(
         storage.remove_left(storage.join(output, folder))
     if not storage.exists(plan):
         write_plan(plan, paths, shard_size=bulk.shard_size, column=bulk.column)
-    totals = Plan(plan).totals
-    before = written(output)
+    planned = Plan(plan)
+    totals = planned.totals
+    before = written(output).intersection(range(totals.shards))
     todo = sorted(set(range(totals.shards)) - before)
     start, interrupted = time.perf_counter(), False
     done, skipped, examples = 0, 0, list[tuple[str, str]]()
     bar = tqdm(
         total=totals.images or None,
+        initial=planned.images(before),
         unit="img",
         desc="localize",
         disable=None if progress else True,
@@ -176,10 +179,10 @@ def _claim(output: str, settings: dict[str, Any], overwrite: bool) -> None:
         try:
             state = typed(dict[str, Any], json.loads(data), "the file")
             before = typed(dict[str, Any], state.get("settings"), "settings")
-            typed(Literal["ray"], state.get("engine", "local"), "engine")
+            check_engine(state, "ray")
         except (RecursionError, ValueError) as error:
             raise WsolError(
-                f"{address} is not the state of a run of this engine ({error}); choose another --output"
+                f"{address} is not the state of a run ({error}); choose another --output"
             ) from error
         if overwrite:
             for name in (TABLES, COCO, SKIPPED, PLAN):

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
 from wsol.bulk import storage
+from wsol.bulk.options import ARCHIVES
 from wsol.errors import DataError
 
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PATHS = ("image", "path", "file_name", "image_path", "file", "uri", "url")
 """Columns of a table that are taken for paths of images, the first there is."""
 
@@ -45,8 +45,8 @@ class Search:
     A folder stands for the images in it, through all levels, as in :func:`wsol.data.images.find_images`; a
     table (``.csv``, ``.parquet``) for the images that a column names, or holds; an archive (``.tar``,
     compressed or not, as WebDataset's) for those in it; a glob for what it matches; any other name for an
-    image, even if it is missing, so that reading it says so. Relative paths in a table start at the folder
-    ``images`` beside it if that exists, else at its own.
+    image, if it is one by its name even if it is missing, so that reading it says so. Relative paths in a
+    table start at the folder ``images`` beside it if that exists, else at its own.
 
     Attributes:
         ignored: files in the folders that are not images by their names.
@@ -71,7 +71,7 @@ class Search:
         """What is there.
 
         Raises:
-            DataError: a table or a store that cannot be read.
+            DataError: a table or a store that cannot be read, or a folder, table or archive that is missing.
             ValueError: an empty path.
         """
         for path in self._paths:
@@ -95,6 +95,8 @@ class Search:
             return
         if address in self._files or (self._seen(address) and system.exists(path)):
             return
+        if not storage.is_image(path) and not system.exists(path):
+            raise DataError(f"{address} does not exist")
         self._files.add(address)
         if path.lower().endswith(".parquet"):
             yield from self._in_parquet(system, path)

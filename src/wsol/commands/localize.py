@@ -89,6 +89,7 @@ def localize(options: Namespace) -> int:
         return _localize_bulk(options, model_options, localizer_options, runtime)
     if options_of(RayOptions, options) != RayOptions():
         raise UsageError("actors, shard_size and column are for --engine ray")
+    _refuse_bulk_paths(options.paths)
     localizer = Localizer(load_model(model_options), localizer_options, runtime)
     summary = localize_files(
         localizer,
@@ -101,6 +102,15 @@ def localize(options: Namespace) -> int:
         progress=not options.quiet,
     )
     return _tell(summary, quiet=options.quiet)
+
+
+def _refuse_bulk_paths(paths: list[str]) -> None:
+    """Tables, archives and other stores, which the local engine would take for damaged images."""
+    from wsol.bulk.options import ARCHIVES, TABLES
+
+    for path in paths:
+        if ("://" in path or path.lower().endswith((*TABLES, *ARCHIVES))) and not Path(path).is_dir():
+            raise UsageError(f"{path} is for --engine ray, which reads tables, archives and other stores")
 
 
 def _localize_bulk(
@@ -195,7 +205,8 @@ def _tell_bulk(summary: "BulkSummary", *, quiet: bool) -> int:
             f"{summary.done} images done now, in {summary.seconds:.1f} s{rate}; {summary.resumed} of "
             f"{summary.shards} shards were written before; {summary.images} images in the folder."
         )
-        print(f"{output}/boxes/*.parquet\n{output}/coco/*.json")
+        if summary.images:
+            print(f"{output}/boxes/*.parquet\n{output}/coco/*.json")
     listed = f"Skipped, {summary.skipped} in all, listed in {output}/skipped.csv:"
     return _end(summary, listed, summary.examples, found=summary.images > summary.skipped)
 

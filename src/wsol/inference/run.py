@@ -297,7 +297,12 @@ def versions() -> dict[str, str]:
 def _write_state(
     output: Path, settings: dict[str, Any], formats: Collection[str], summary: RunSummary | None
 ) -> None:
-    state: dict[str, Any] = {"settings": settings, "formats": list(formats), "versions": versions()}
+    state: dict[str, Any] = {
+        "engine": "local",
+        "settings": settings,
+        "formats": list(formats),
+        "versions": versions(),
+    }
     if summary is not None:
         state |= {
             "images": len(summary.journal),
