@@ -97,7 +97,7 @@ def in_memory(repeats: int) -> None:
 
     def folded() -> None:
         with torch.inference_mode():
-            localizer._classifier(ready)
+            localizer.classifier(ready)
 
     medians = _medians(
         {

@@ -14,6 +14,7 @@ from wsol.commands import EXIT_INTERRUPTED, EXIT_USAGE
 from wsol.commands.compare import compare, compare_parser
 from wsol.commands.data import add_data_commands, data, data_parser
 from wsol.commands.evaluate import evaluate, evaluate_parser
+from wsol.commands.export import export, export_parser
 from wsol.commands.localize import demo, demo_parser, localize, localize_parser
 from wsol.commands.parser import ArgumentParser
 from wsol.commands.train import train, train_parser
@@ -87,6 +88,9 @@ def _parser() -> ArgumentParser:
         "evaluate", evaluate_parser(), help="measure a model or saved maps by the protocol"
     )
     commands.add_subcommand("compare", compare_parser(), help="one table of several results, tested in pairs")
+    commands.add_subcommand(
+        "export", export_parser(), help="write a model with its map as one graph (ONNX, torch.export)"
+    )
     about_data = data_parser()
     commands.add_subcommand("data", about_data, help="check, find or convert a data set")
     add_data_commands(about_data)  # jsonargparse takes commands level by level
@@ -99,5 +103,6 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "train": train,
     "evaluate": evaluate,
     "compare": compare,
+    "export": export,
     "data": data,
 }

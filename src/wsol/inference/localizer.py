@@ -216,7 +216,7 @@ class Localizer(MapMaker):
 
     def _raw_maps(self, seen: Seen, labels: Tensor) -> dict[str, Tensor]:
         """The map of the boxes, F and S: (B, h', w') each, float32."""
-        norm, similarity = self._classifier.decompose(seen.features, labels)
+        norm, similarity = self.classifier.decompose(seen.features, labels)
         both = {"norm": norm, "similarity": similarity}
         ready = self.map in both and self.options.is_plain
         chosen = both[self.map] if ready else self.score_maps(seen, labels).float()

@@ -1,5 +1,6 @@
 """From images to maps: the network on its device, and all passes that the options ask for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -41,6 +42,7 @@ class MapMaker:
         options: map, threshold, boxes.
         runtime: device, precision, batches.
         device: where the network is.
+        classifier: the model's, on the device, with its batch norms folded.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class MapMaker:
         self.runtime = runtime or RuntimeOptions()
         self.device = _device(self.runtime)
         folded = cast("Classifier", fold_batch_norms(model.classifier, model.input_size))
-        self._classifier: Classifier = folded.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.classifier: Classifier = folded.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean, self._std = (
             torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
         )
@@ -96,7 +98,7 @@ class MapMaker:
         images.sub_(self._mean * unit).div_(self._std * unit)
         precision = getattr(torch, self.runtime.precision)
         with torch.autocast(self.device.type, precision, enabled=precision != torch.float32):
-            features, logits = self._classifier(images)
+            features, logits = self.classifier(images)
         return features.float(), logits.float()
 
     @torch.inference_mode()
@@ -119,7 +121,7 @@ class MapMaker:
     def _view(self, images: Tensor, scale: float, *, mirrored: bool) -> Tensor:
         """Features of resized and mirrored images; no more pixels in a pass than the images have."""
         count = max(1, int(len(images) / max(1, scale**2)))
-        parts = (_resized(part, scale) for part in torch.split(images, count))
+        parts = (resized(part, scale) for part in torch.split(images, count))
         return torch.cat([self.forward(part.flip(-1) if mirrored else part)[0] for part in parts])
 
     @torch.inference_mode()
@@ -130,7 +132,7 @@ class MapMaker:
             ModelError: this one does, and others are asked for.
         """
         for scale in {*(self.options.scales or ())} - {1.0}:
-            image = _resized(torch.zeros(1, 3, *self.model.input_size, device=self.device), scale)
+            image = resized(torch.zeros(1, 3, *self.model.input_size, device=self.device), scale)
             try:
                 self.forward(image)
             except (AssertionError, RuntimeError, ValueError) as error:
@@ -152,26 +154,43 @@ class MapMaker:
             (B, h', w'): of one plain pass float32, unnormalised; of several the average on the finest grid;
             refined ones have the size of the images.
         """
-        options = self.options
-        if options.is_plain:
-            return self._classifier.score_maps(seen.features, labels, self.map)
-        share = options.norm_share or 0.0
-        views = []
-        for features, mirrored in seen.views:
-            view = self._classifier.score_maps(features, labels, self.map)
-            if share:
-                whole = view.isfinite().flatten(1).all(dim=1)[:, None, None]  # normalize would hide it
-                mixed = (1 - share) * normalize(view) + share * feature_norm(features)
-                view = torch.where(whole, mixed, torch.nan)
-            views.append(view.flip(-1) if mirrored else view)
-        maps = average(views)
-        if options.refine == "grabcut":
+        maps = maps_of_views(self.classifier, self.options, seen.views, labels)
+        if self.options.refine == "grabcut":
             size = (seen.images.shape[2], seen.images.shape[3])
             maps = grab_cut(normalize(upsample(maps, size)), seen.images)
         return maps
 
 
-def _resized(images: Tensor, scale: float) -> Tensor:
+def maps_of_views(
+    classifier: Classifier, options: LocalizerOptions, views: Sequence[tuple[Tensor, bool]], labels: Tensor
+) -> Tensor:
+    """The map that the options name, unrefined, of one class an image.
+
+    Args:
+        classifier: that saw the images.
+        options: resolved: with a map.
+        views: features (B, K, h', w') of each scale, mirrored or not.
+        labels: (B,), int64.
+
+    Returns:
+        (B, h', w'): of one plain pass float32, unnormalised; of several the average on the finest grid.
+    """
+    kind = options.map or "cam"
+    if options.scales in (None, (1.0,)) and not options.flip and not options.norm_share:
+        return classifier.score_maps(views[0][0], labels, kind)
+    share = options.norm_share or 0.0
+    maps = []
+    for features, mirrored in views:
+        view = classifier.score_maps(features, labels, kind)
+        if share:
+            whole = view.isfinite().flatten(1).all(dim=1)[:, None, None]  # normalize would hide it
+            mixed = (1 - share) * normalize(view) + share * feature_norm(features)
+            view = torch.where(whole, mixed, torch.nan)
+        maps.append(view.flip(-1) if mirrored else view)
+    return average(maps)
+
+
+def resized(images: Tensor, scale: float) -> Tensor:
     """Images (B, 3, h, w) of another size, (bicubic), as floating point in [0, 1]."""
     if scale == 1:
         return images
