@@ -1,6 +1,6 @@
 """Boxes from an ONNX file of ``wsol export``, with onnxruntime, NumPy, Pillow and SciPy; no PyTorch.
 
-    python onnx_boxes.py MODEL.onnx PHOTO ...
+python onnx_boxes.py MODEL.onnx PHOTO ...
 """
 
 import json
