@@ -22,6 +22,10 @@ class Broken(Localization):
     def __iter__(self) -> Iterator[Localization]:
         raise RuntimeError("broken")
 
+    @property
+    def agreement(self) -> float:
+        raise RuntimeError("broken")
+
 
 def test_atomic_write_replaces_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"

@@ -16,7 +16,15 @@ from defusedxml import ElementTree
 from PIL import Image
 from pycocotools.coco import COCO
 
-from wsol.export import write_coco, write_csv, write_label_studio, write_masks, write_voc, write_yolo
+from wsol.export import (
+    write_coco,
+    write_csv,
+    write_label_studio,
+    write_masks,
+    write_review,
+    write_voc,
+    write_yolo,
+)
 from wsol.inference.localization import Localization
 
 from .conftest import CLASSES, OnDisk, boxes, labels, make, masks, scores
@@ -55,6 +63,7 @@ def test_coco(results: OnDisk, tmp_path: Path) -> None:
     for image_id, result in enumerate(results, start=1):
         image = coco.imgs[image_id]
         assert (image["height"], image["width"]) == result.size
+        assert image["uncertainty"] == result.uncertainty
         found = coco.loadAnns(coco.getAnnIds(image_id))
         corners = [[x, y, x + width, y + height] for x, y, width, height in (a["bbox"] for a in found)]
         assert corners == boxes(result)
@@ -164,7 +173,7 @@ def test_label_studio(results: OnDisk, tmp_path: Path) -> None:
     for task, result in zip(tasks, results, strict=True):
         (prediction,) = task["predictions"]
         assert prediction["model_version"].startswith("wsol ")
-        assert prediction["score"] == result.score
+        assert prediction["score"] == 1 - result.uncertainty
         regions = prediction["result"]
         assert len({region["id"] for region in regions}) == len(regions)
         assert [region["score"] for region in regions] == scores(result)
@@ -198,7 +207,9 @@ def test_csv(results: OnDisk, tmp_path: Path) -> None:
     write_csv(results, tmp_path / "boxes.csv", classes=CLASSES)
     with (tmp_path / "boxes.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert ",".join(rows[0]) == "image,width,height,label,class_index,probability,x0,y0,x1,y1,score"
+    assert (
+        ",".join(rows[0]) == "image,width,height,label,class_index,probability,x0,y0,x1,y1,score,uncertainty"
+    )
     assert [row["image"] for row in rows] == [
         *["birds/a.jpg"] * 3,
         "birds/a.png",
@@ -213,10 +224,40 @@ def test_csv(results: OnDisk, tmp_path: Path) -> None:
             height, width = found.size
             about = [width, height, found.label, found.class_index, found.probability]
             for box, score in zip(found.boxes.tolist(), found.scores.tolist(), strict=True):
-                expected.append([*map(str, [*about, *box, score])])
+                expected.append([*map(str, [*about, *box, score, found.uncertainty])])
             if not boxes(result):
-                expected.append([*map(str, about), *[""] * 5])
+                expected.append([*map(str, about), *[""] * 5, str(found.uncertainty)])
     assert [list(row.values())[1:] for row in rows] == expected
+
+
+def sure(path: Path, probability: float, spread: int) -> Localization:
+    """A box that a lower threshold would make larger by so many columns."""
+    found = make(path, (20, 24), (4, 4, 12, 12))
+    values = np.zeros((20, 24), np.float32)
+    values[4:12, 4 : 12 + spread] = 80 / 255
+    values[4:12, 4:12] = 1
+    return replace(found, probability=probability, raw_maps={"map": values})
+
+
+def test_what_to_look_at_first(root: Path, tmp_path: Path) -> None:
+    found = [
+        sure(root / "clear.jpg", 0.9, 0),
+        sure(root / "vague.jpg", 0.9, 8),
+        make(root / "nothing.jpg", (30, 40)),
+        sure(root / "other class.jpg", 0.4, 0),
+    ]
+    assert [result.agreement for result in found] == [1, 0.75, 0, 1]
+    assert [result.uncertainty for result in found] == pytest.approx([0.1, 0.325, 1, 0.6])
+    write_review(OnDisk(found), tmp_path / "review.csv", classes=CLASSES)
+    with (tmp_path / "review.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    order = ["nothing.jpg", "other class.jpg", "vague.jpg", "clear.jpg"]
+    assert [row["image"] for row in rows] == order
+    assert [float(row["uncertainty"]) for row in rows] == pytest.approx([1, 0.6, 0.325, 0.1])
+    assert (rows[2]["label"], float(rows[2]["agreement"]), rows[0]["boxes"]) == ("crane", 0.75, "0")
+    write_label_studio(OnDisk(found), tmp_path / "tasks.json", classes=CLASSES, image_prefix="/?d=")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert [task["data"]["image"] for task in tasks] == [f"/?d={name.replace(' ', '%20')}" for name in order]
 
 
 def test_masks(results: OnDisk, tmp_path: Path) -> None:

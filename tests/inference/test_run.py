@@ -60,7 +60,7 @@ def _count_forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_all_formats_at_once(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command("--format", *TARGETS, "--top-k", "2")) == 0
     names = {"coco.json", "yolo", "voc", "label_studio.json", "label_studio_config.xml", "boxes.csv", "masks"}
-    names |= {"overlays", "report.html", "results.jsonl", "run.json"}
+    names |= {"overlays", "report.html", "review.csv", "results.jsonl", "run.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert [image["file_name"] for image in _coco(tmp_path)["images"]] == [
         *("0.png", "2.png", "4.png", "more/1.png", "more/3.png", "more/5.png"),

@@ -49,7 +49,7 @@ def test_index_and_entries_keep_the_order(make: Make, tmp_path: Path) -> None:
     rows = embedded(page, "index")
     assert [row[0] for row in rows] == [f"{letter}.png" for letter in "dacbfehgljknmporqtsvuxwzy"]
     for number, (row, result) in enumerate(zip(rows, results, strict=True)):
-        assert row[1:] == [result.label, result.score, result.probability, 1]
+        assert row[1:] == [result.label, result.score, result.probability, 1, result.uncertainty]
         entry = embedded(page, f"entry-{number}")
         assert entry["classes"][0]["label"] == result.label
         assert entry["classes"][0]["boxes"] == result.boxes.tolist()

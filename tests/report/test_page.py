@@ -303,6 +303,8 @@ def test_thousands_are_paged_searched_filtered_and_sorted(show: Show, tmp_path: 
     page.locator("#found").select_option("all")
     page.locator("#order").select_option("high")
     assert names(page)[:3] == ["photo-0999.png", "photo-1999.png", "photo-2999.png"]
+    page.locator("#order").select_option("uncertain")
+    assert names(page)[:3] == ["photo-0000.png", "photo-0010.png", "photo-0020.png"]  # nothing was found
     page.locator("#order").select_option("name")
     assert names(page)[:2] == ["photo-0000.png", "photo-0001.png"]
 

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("label", pa.string()),
         ("class_index", pa.int32()),
         ("probability", pa.float64()),
+        ("uncertainty", pa.float64()),
         ("boxes", pa.list_(pa.list_(pa.int32(), 4))),
         ("scores", pa.list_(pa.float64())),
         ("areas", pa.list_(pa.int64())),
@@ -53,6 +54,7 @@ def record_of(name: str, result: Localization | ImageError) -> dict[str, Any]:
             "label": each.label,
             "class_index": each.class_index,
             "probability": each.probability,
+            "uncertainty": each.uncertainty,
             "annotations": list(annotations_of(each)),
         }
         for each in result
@@ -103,7 +105,7 @@ def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {
             **image,
             "rank": rank,
-            **{key: found[key] for key in ("label", "class_index", "probability")},
+            **{key: found[key] for key in ("label", "class_index", "probability", "uncertainty")},
             "boxes": [[x0, y0, x0 + width, y0 + height] for x0, y0, width, height in corners],
             "scores": [each["score"] for each in annotations],
             "areas": [each["area"] for each in annotations],
@@ -119,6 +121,7 @@ def _coco(shard: int, records: Sequence[dict[str, Any]], classes: Sequence[str],
             "file_name": record["image"].removeprefix(root + "/"),
             "width": record["width"],
             "height": record["height"],
+            "uncertainty": record["found"][0]["uncertainty"],
         }
         for index, record in enumerate(good, start=1)
     )

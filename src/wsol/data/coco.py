@@ -3,7 +3,8 @@
 Read are, of each image, ``id``, ``file_name`` (relative to the folder of the images), ``width`` and
 ``height``; of each annotation ``image_id``, ``category_id`` and ``bbox``, x, y, width, height in pixels; of
 each category ``id`` and ``name``. Labels count the category ids of all files in ascending order. Files that
-``wsol localize`` wrote are read too; their scores are passed over.
+``wsol localize`` wrote are read too; their scores are passed over. A JSON list is taken for an export of
+Label Studio (:mod:`wsol.data.label_studio`).
 
 A picture here has one class: one with annotations of several is left out. Crowd annotations tell the class
 but give no box. A picture without annotations takes its label from a ``category_id`` of its own, if it has
@@ -25,6 +26,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from wsol.data import label_studio
 from wsol.data.dataset import Box, DataSet, Example, Split
 from wsol.data.records import (
     SPLITS,
@@ -96,7 +98,7 @@ def _open(place: Place, files: Mapping[str, Path], name: str) -> DataSet:
 
 
 def load(file: Path) -> dict[str, Any]:
-    """The JSON of a COCO file, whose three lists are lists.
+    """The JSON of a COCO file, whose three lists are lists; of Label Studio's export the same.
 
     Raises:
         DataError: it is something else; the message names the line.
@@ -107,6 +109,8 @@ def load(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}, line {error.lineno}: not JSON: {error.msg}") from None
     except (RecursionError, ValueError) as error:
         raise DataError(f"{file}: not COCO: {error}") from None
+    if isinstance(content, list):
+        content = label_studio.to_coco(content)
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise DataError(f"{file}: not COCO: a list {key!r} is needed, at the top")

@@ -7,6 +7,7 @@ from typing import Protocol
 from wsol.export.coco import write_coco
 from wsol.export.label_studio import write_label_studio
 from wsol.export.masks import write_masks
+from wsol.export.review import write_review
 from wsol.export.tables import write_csv
 from wsol.export.voc import write_voc
 from wsol.export.yolo import write_yolo
@@ -19,6 +20,7 @@ __all__ = [
     "write_csv",
     "write_label_studio",
     "write_masks",
+    "write_review",
     "write_voc",
     "write_yolo",
 ]
@@ -49,5 +51,6 @@ FORMATS: dict[str, tuple[Writer, str]] = {
     "label-studio": (write_label_studio, "label_studio.json"),
     "csv": (write_csv, "boxes.csv"),
     "masks": (write_masks, "masks"),
+    "review": (write_review, "review.csv"),
 }
 """Each format: its writer, and the file or folder that it writes in a run's output folder."""

@@ -19,7 +19,7 @@ def write_coco(
     """Write a COCO data set (https://cocodataset.org/#format-data) whose annotations also hold scores.
 
     Category ids are class indices + 1. ``area`` is the mask's, in pixels; segmentations are compressed
-    run lengths.
+    run lengths. Images hold their ``uncertainty``.
 
     Args:
         results: iterated twice, once more if ``root`` is ``None``.
@@ -69,7 +69,8 @@ def annotations_of(found: Localization) -> Iterator[dict[str, Any]]:
 def _images(results: Collection[Localization], root: Path | None) -> Iterator[dict[str, Any]]:
     for image_id, (name, result) in enumerate(image_names(results, root), start=1):
         height, width = result.size
-        yield {"id": image_id, "file_name": name, "width": width, "height": height}
+        size = {"width": width, "height": height}
+        yield {"id": image_id, "file_name": name, **size, "uncertainty": result.uncertainty}
 
 
 def _annotations(results: Collection[Localization]) -> Iterator[dict[str, Any]]:

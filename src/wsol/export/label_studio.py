@@ -1,9 +1,11 @@
 """Label Studio: tasks with predictions to correct by hand, and the labelling configuration for them."""
 
+import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement
@@ -23,6 +25,9 @@ def write_label_studio(
 ) -> None:
     """Write tasks (https://labelstud.io/guide/predictions) and ``label_studio_config.xml`` beside them.
 
+    The most uncertain photograph is the first task; a prediction's score, by which Label Studio sorts, is
+    1 − :attr:`Localization.uncertainty`.
+
     Args:
         results: iterated once, once more if ``root`` is ``None``.
         path: the JSON file.
@@ -41,13 +46,25 @@ def write_label_studio(
         for name, result in image_names(results, root):
             labels.update(_label(found) for found in result if len(found.boxes))
             regions = [region for found in result for region in _regions(found)]
-            prediction = {"model_version": model, "score": result.score, "result": regions}
+            prediction = {"model_version": model, "score": 1 - result.uncertainty, "result": regions}
             yield {"data": {"image": image_prefix + quote(os.fsencode(name))}, "predictions": [prediction]}
 
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        write_json_array(file, tasks())
+        write_json_array(file, _by_score(tasks()))
         file.write("\n")
     write_xml(_configuration(labels), path.with_name("label_studio_config.xml"))
+
+
+def _by_score(tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The tasks in the order of their scores, lowest first; they wait on disk."""
+    places: list[tuple[float, int]] = []
+    with TemporaryFile("w+b") as file:
+        for task in tasks:
+            places.append((task["predictions"][0]["score"], file.tell()))
+            file.write(json.dumps(task).encode() + b"\n")
+        for _, place in sorted(places):
+            file.seek(place)
+            yield json.loads(file.readline())
 
 
 def _configuration(labels: set[str]) -> Element:

@@ -8,7 +8,10 @@ from wsol.export.files import atomic_write
 from wsol.export.names import image_names
 from wsol.inference.localization import Localization
 
-COLUMNS = ("image", "width", "height", "label", "class_index", "probability", "x0", "y0", "x1", "y1", "score")
+COLUMNS = (
+    *("image", "width", "height", "label", "class_index", "probability"),
+    *("x0", "y0", "x1", "y1", "score", "uncertainty"),
+)
 
 
 def write_csv(
@@ -38,4 +41,4 @@ def write_csv(
                 cells = (name, width, height, found.label, found.class_index, found.probability)
                 boxes = zip(found.boxes.tolist(), found.scores.tolist(), strict=True)
                 rows = [(*box, score) for box, score in boxes] or [("",) * 5]
-                writer.writerows((*cells, *row) for row in rows)
+                writer.writerows((*cells, *row, found.uncertainty) for row in rows)

@@ -15,7 +15,9 @@ from wsol.boxes import rescale_mask
 from wsol.data.images import read_image
 from wsol.errors import ImageError
 from wsol.inference import record
+from wsol.inference.uncertainty import agreement
 from wsol.maps import MapKind, normalize, upsample
+from wsol.thresholds import quantize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,6 +83,16 @@ class Localization:
         """The map the boxes come from: input frame (h, w), in [0, 1]."""
         height, width = self.components.shape
         return self.map_at((height, width))
+
+    @cached_property
+    def agreement(self) -> float:
+        """How little the best box depends on the threshold (:func:`wsol.inference.uncertainty.agreement`)."""
+        return agreement(quantize(torch.from_numpy(self.map)).numpy(), self.level) if len(self.boxes) else 0.0
+
+    @property
+    def uncertainty(self) -> float:
+        """1 − probability × agreement, in [0, 1]: the higher, the sooner a person should look; 1: no box."""
+        return 1 - self.probability * self.agreement
 
     def map_at(self, size: tuple[int, int], kind: str = "map") -> NDArray[np.float64]:
         """A map of the whole photograph at any size, upsampled and normalised to [0, 1].

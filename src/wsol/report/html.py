@@ -96,14 +96,14 @@ class _Tally:
     """What the page must know of all results at once: little for each.
 
     Attributes:
-        rows: name, label, score, probability, number of boxes of each.
+        rows: name, label, score, probability, number of boxes, uncertainty of each.
     """
 
-    rows: list[tuple[str, str, float, float, int]] = field(default_factory=list)
+    rows: list[tuple[str, str, float, float, int, float]] = field(default_factory=list)
 
     @property
     def found(self) -> int:
-        return sum(boxes > 0 for *_, boxes in self.rows)
+        return sum(boxes > 0 for *_, boxes, _ in self.rows)
 
     @property
     def labels(self) -> list[tuple[str, int]]:
@@ -128,7 +128,7 @@ def _entries(results: Iterable["Localization"], root: Path | None, tally: _Tally
 
 def _finish(result: "Localization", entry: Future[Markup], root: Path | None, tally: _Tally) -> Markup:
     row = (_name(result, root, len(tally.rows)), result.label, result.score, result.probability)
-    tally.rows.append((*row, len(result.boxes)))
+    tally.rows.append((*row, len(result.boxes), result.uncertainty))
     return entry.result()
 
 

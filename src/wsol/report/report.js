@@ -4,8 +4,8 @@
   const PAGE = 48;
   const byId = (id) => document.getElementById(id);
   const read = (id) => JSON.parse(byId(id).textContent);
-  const index = read("index").map(([name, label, score, probability, boxes], number) => (
-    { number, name, label, score, probability, boxes, key: name.toLowerCase() }));
+  const index = read("index").map(([name, label, score, probability, boxes, uncertainty], number) => (
+    { number, name, label, score, probability, boxes, uncertainty, key: name.toLowerCase() }));
   const { palette, mapNames, colours } = read("constants");
   const table = wsol.bytes(colours); // 256 × red, green, blue
   const colour = (rank) => palette[rank % palette.length];
@@ -132,6 +132,7 @@
 
   const ORDERS = {
     run: (a, b) => a.number - b.number,
+    uncertain: (a, b) => b.uncertainty - a.uncertainty || a.number - b.number,
     high: (a, b) => b.score - a.score || a.number - b.number,
     low: (a, b) => a.score - b.score || a.number - b.number,
     name: (a, b) => a.name.localeCompare(b.name, "en", { numeric: true }) || a.number - b.number,
