@@ -55,7 +55,10 @@ def test_coco(results: OnDisk, tmp_path: Path) -> None:
     coco = COCO(tmp_path / "coco.json")
     assert coco.dataset["info"]["version"]
     assert coco.dataset["licenses"] == []
-    assert [category["name"] for category in coco.loadCats(range(1, len(CLASSES) + 1))] == CLASSES
+    assert [category["name"] for category in coco.loadCats(range(1, len(CLASSES) + 1))] == [
+        *("crane (0)", "dog", "crane (2)"),
+        *CLASSES[3:],
+    ]
     assert [image["id"] for image in coco.dataset["images"]] == [1, 2, 3, 4, 5, 6]
     annotations = coco.dataset["annotations"]
     assert [annotation["id"] for annotation in annotations] == list(range(1, len(annotations) + 1))

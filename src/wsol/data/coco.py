@@ -109,7 +109,7 @@ def load(file: Path) -> dict[str, Any]:
         raise DataError(f"{file}, line {error.lineno}: not JSON: {error.msg}") from None
     except (RecursionError, ValueError) as error:
         raise DataError(f"{file}: not COCO: {error}") from None
-    if isinstance(content, list):
+    if isinstance(content, list) and content:
         content = label_studio.to_coco(content)
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):

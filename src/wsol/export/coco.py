@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from wsol.export.files import atomic_write, write_json_array
-from wsol.export.names import image_names
+from wsol.export.names import distinct, image_names
 from wsol.export.rle import area, encode, scaled_runs
 from wsol.inference.localization import Localization
 
@@ -18,8 +18,8 @@ def write_coco(
 ) -> None:
     """Write a COCO data set (https://cocodataset.org/#format-data) whose annotations also hold scores.
 
-    Category ids are class indices + 1. ``area`` is the mask's, in pixels; segmentations are compressed
-    run lengths. Images hold their ``uncertainty``.
+    Category ids are class indices + 1; names that several classes bear get their index. ``area`` is the
+    mask's, in pixels; segmentations are compressed run lengths. Images hold their ``uncertainty``.
 
     Args:
         results: iterated twice, once more if ``root`` is ``None``.
@@ -43,7 +43,7 @@ def write_data_set(
     """Write a COCO data set of these parts, one after the other."""
     info = {"description": "Boxes and masks localized from class labels by wsol", "version": version("wsol")}
     file.write(f'{{"info": {json.dumps(info)},\n"licenses": [],\n"categories": ')
-    write_json_array(file, ({"id": index + 1, "name": name} for index, name in enumerate(classes)))
+    write_json_array(file, ({"id": index + 1, "name": name} for index, name in enumerate(distinct(classes))))
     file.write(',\n"images": ')
     write_json_array(file, images)
     file.write(',\n"annotations": ')
