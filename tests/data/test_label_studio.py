@@ -34,17 +34,17 @@ def _read(tmp_path: Path, *tasks: Any) -> dict[str, tuple[str, list[tuple[float,
 
 def test_what_was_written_comes_back(tmp_path: Path) -> None:
     found = [
-        make(tmp_path / "Über it's/a 100%.jpg", (60, 47), (3, 2, 9, 18), class_index=1),
-        make(tmp_path / "b.jpg", (1080, 1920), (0, 0, 5, 6), (8, 8, 24, 20)),
+        make(tmp_path / "photos/Über it's/a 100%.jpg", (60, 47), (3, 2, 9, 18), class_index=1),
+        make(tmp_path / "photos/b.jpg", (1080, 1920), (0, 0, 5, 6), (8, 8, 24, 20)),
     ]
-    write_label_studio(found, tmp_path / "tasks.json", classes=CLASSES, root=tmp_path)
+    write_label_studio(found, tmp_path / "tasks.json", classes=CLASSES, root=tmp_path / "photos")
     tasks = json.loads((tmp_path / "tasks.json").read_text())
     for task in tasks:
         task["annotations"] = [{"result": task["predictions"][0]["result"]}]
     read = _read(tmp_path, *tasks)
     assert {name: label for name, (label, _) in read.items()} == {
-        "Über it's/a 100%.jpg": "dog",
-        "b.jpg": "crane",
+        "photos/Über it's/a 100%.jpg": "dog",
+        "photos/b.jpg": "crane",
     }
     for result in found:
         assert result.path is not None

@@ -85,8 +85,8 @@ def xml_text(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def write_xml(root: ElementTree.Element, path: Path) -> None:
-    """Write an XML document, indented, in UTF-8."""
+def write_xml(root: ElementTree.Element, path: Path, *, declaration: bool = True) -> None:
+    """Write an XML document, indented, in UTF-8, which its declaration says."""
     ElementTree.indent(root)
     with atomic_write(path) as temporary:
-        ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+        ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=declaration)

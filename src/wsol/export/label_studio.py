@@ -11,7 +11,7 @@ from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement
 
 from wsol.export.files import atomic_write, write_json_array, write_xml, xml_text
-from wsol.export.names import image_names
+from wsol.export.names import common_root, image_names
 from wsol.inference.localization import Localization
 
 
@@ -21,7 +21,7 @@ def write_label_studio(
     *,
     classes: Sequence[str],
     root: Path | None = None,
-    image_prefix: str = "/data/local-files/?d=",
+    image_prefix: str | None = None,
 ) -> None:
     """Write tasks (https://labelstud.io/guide/predictions) and ``label_studio_config.xml`` beside them.
 
@@ -33,12 +33,17 @@ def write_label_studio(
         path: the JSON file.
         classes: not used; the configuration names only the labels that occur.
         root: folder that image addresses are relative to; by default the deepest that holds all images.
-        image_prefix: what stands before an image's path, quoted for URLs, in ``data.image``. The default
-            is where Label Studio serves a local storage (``LOCAL_FILES_DOCUMENT_ROOT``) set to the root.
+        image_prefix: what stands before an image's path, quoted for URLs, in ``data.image``. By default the
+            address at which Label Studio serves the root as a local storage, ``LOCAL_FILES_DOCUMENT_ROOT``
+            being the folder that holds the root.
 
     Raises:
         ValueError: an image outside the root.
     """
+    root = common_root(found.path for found in results if found.path is not None) if root is None else root
+    if image_prefix is None:
+        folder = quote(os.fsencode(f"{root.name}/")) if root.name else ""
+        image_prefix = f"/data/local-files/?d={folder}"
     labels: set[str] = set()
 
     def tasks() -> Iterator[dict[str, Any]]:
@@ -52,7 +57,8 @@ def write_label_studio(
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         write_json_array(file, _by_score(tasks()))
         file.write("\n")
-    write_xml(_configuration(labels), path.with_name("label_studio_config.xml"))
+    config = path.with_name("label_studio_config.xml")
+    write_xml(_configuration(labels), config, declaration=False)  # with one, Label Studio refuses it
 
 
 def _by_score(tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
