@@ -187,7 +187,9 @@ def test_a_run_goes_on_with_the_engine_that_began_it(
         output.mkdir()
         (output / "run.json").write_text(json.dumps({"engine": began, "settings": {}, "formats": []}))
         assert main(["localize", str(photos), "--output", str(output), "--engine", other]) == 1
-        assert f"(--engine {began} began it and goes on with it)" in capsys.readouterr().err
+        assert f"is of --engine {began}, which goes on with it" in capsys.readouterr().err
+        command = ["localize", str(photos), "--output", str(output), "--engine", other, "--overwrite"]
+        assert main(command) == 1 and f"is of --engine {began}" in capsys.readouterr().err
 
 
 def test_a_cluster_that_does_not_answer_is_told_at_once() -> None:

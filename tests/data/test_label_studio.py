@@ -76,6 +76,50 @@ def test_forms_of_objects(tmp_path: Path) -> None:
     assert read["a.jpg"][1] == [(60, 20, 100, 40), (20, 20, 80, 90)]
 
 
+def test_an_ellipse_has_its_extent(tmp_path: Path) -> None:
+    plain = _region(kind="ellipselabels", x=50, y=50, radiusX=10, radiusY=20)
+    turned = _region(kind="ellipselabels", x=50, y=50, radiusX=10, radiusY=20, rotation=90)
+    assert _read(tmp_path, _task("a.jpg", plain))["a.jpg"][1] == [(80, 30, 120, 70)]
+    assert _read(tmp_path, _task("a.jpg", turned))["a.jpg"][1] == [(80, 30, 120, 70)]  # 20 pixels each
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        _region("dog", "brushlabels", rle=[1, 2]),
+        _region("dog", "polygonlabels", points=[[1, 2], [3, "4"]]),
+        _region("dog", x=1, y=2, width=3),
+        _region("dog", x=0, y=0, width=10, height=10) | {"original_width": 0},
+        _region("dog", x=0, y=0, width=10, height=10) | {"value": {"rectanglelabels": []}},
+    ],
+)
+def test_an_object_that_cannot_be_read_takes_its_picture_out(region: dict[str, Any], tmp_path: Path) -> None:
+    good = _region(x=0, y=0, width=10, height=10)
+    (tmp_path / "val.json").write_text(json.dumps([_task("a.jpg", good, region), _task("b.jpg", good)]))
+    split = open_data(tmp_path / "val.json").split("val")
+    assert [example.id for example in split.examples] == ["b.jpg"]
+    assert f"a.jpg: category_id 'of {region['type']}, which cannot be read," in str(split.problems[0])
+
+
+def test_two_exports_are_two_splits(tmp_path: Path) -> None:
+    for name, labels in (("val", ("cat", "dog")), ("test", ("bird", "cat"))):
+        tasks = [_task(f"{label}.jpg", _region(label, x=0, y=0, width=9, height=9)) for label in labels]
+        (tmp_path / f"{name}.json").write_text(json.dumps(tasks))
+    data = open_data(tmp_path)
+    assert sorted(data.classes) == ["bird", "cat", "dog"]
+    found = {name: {data.classes[each.label] for each in data.split(name).examples} for name in data.tables}
+    assert found == {"val": {"cat", "dog"}, "test": {"bird", "cat"}}
+
+
+def test_names_that_are_not_unicode(tmp_path: Path) -> None:
+    found = [make(tmp_path / "photos/\udcff #1?.jpg", (60, 47), (3, 2, 9, 18))]
+    write_label_studio(found, tmp_path / "tasks.json", classes=CLASSES)
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    tasks[0]["annotations"] = [{"result": tasks[0]["predictions"][0]["result"]}]
+    assert [*_read(tmp_path, *tasks)] == ["photos/\udcff #1?.jpg"]
+    assert [*_read(tmp_path, _task("a#1?%41.jpg", *tasks[0]["annotations"][0]["result"]))] == ["a#1?%41.jpg"]
+
+
 def test_the_last_annotation_that_was_not_cancelled_counts(tmp_path: Path) -> None:
     task = _task("a.jpg", _region(x=0, y=0, width=10, height=10))
     task["annotations"] += [

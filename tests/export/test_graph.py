@@ -4,6 +4,7 @@ import json
 import runpy
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,28 +102,51 @@ def test_real_photographs(offline: Path) -> None:
         np.testing.assert_allclose(found[name], expected[name], atol=1e-4, rtol=0)
 
 
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The sample photographs, and pictures of two of them side by side, in odd sizes."""
+    folder = tmp_path_factory.mktemp("several")
+    samples = sample_photographs()
+    for number, (left, right) in enumerate(pairwise(samples)):
+        both = Image.new("RGB", (1003 + 7 * number, 377 + 5 * number), (128, 128, 128))
+        for place, path in enumerate((left, right)):
+            both.paste(to_image(Image.open(path)).resize((401, 301)), (35 + 520 * place, 30))
+        both.save(folder / f"{number}.png")
+    return [*map(str, samples), *map(str, sorted(folder.iterdir()))]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"boxes": "all"},
+        {"min_probability": 0.5},
+        {"boxes": "all", "min_area": 0.05, "threshold": "percentile", "ratio": 0.6},
+    ],
+)
 def test_the_example_gives_the_localizers_boxes_without_torch(
-    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: dict[str, Any],
+    several: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    photos = [str(path) for path in sample_photographs()]
+    localizer = wsol.load("efficientnet_lite0", preset="fast", device="cpu", **options)
+    export(localizer, tmp_path / "lite.onnx", "onnx")
     for name in [*sys.modules]:
         if name.partition(".")[0] in ("torch", "wsol"):
             monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(offline), *photos])
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(tmp_path / "lite.onnx"), *several])
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     monkeypatch.undo()
-    localizer = wsol.load("efficientnet_lite0", preset="fast", boxes="all", device="cpu")
-    expected = []
-    for path in photos:
+    told = capsys.readouterr().out.splitlines()
+    for path in several:
         result = localizer(path)
         assert isinstance(result, wsol.Localization)
-        expected.append(f"{path} {result.label} {result.probability:.3f}")
-        rows = [
-            (*box, f"{score:.3f}") for box, score in zip(result.boxes.tolist(), result.scores, strict=True)
-        ]
-        expected += sorted(f"  {x0} {y0} {x1} {y1}  {score}" for x0, y0, x1, y1, score in rows)
-    told = capsys.readouterr().out.splitlines()
-    assert sorted(told) == sorted(expected)
+        assert told.pop(0) == f"{path} {result.label} {result.probability:.3f}"
+        boxes = zip(result.boxes.tolist(), result.scores, strict=True)
+        mine = [told.pop(0) for _ in result.boxes]
+        assert sorted(mine) == sorted(f"  {x0} {y0} {x1} {y1}  {s:.3f}" for (x0, y0, x1, y1), s in boxes)
+    assert not told
 
 
 def test_what_a_program_needs_beside_the_graph(offline: Path) -> None:
@@ -151,6 +175,7 @@ def test_a_program_of_torch_export_tells_it_too(tmp_path: Path) -> None:
     [
         (["--preset", "best"], "GrabCut cannot be part of a graph: choose --preset balanced or fast"),
         (["--top-k", "2"], "a graph has the map of one class: leave top_k out"),
+        (["--backbone", "resnet18"], "give one model: efficientnet_lite0, or --backbone resnet18"),
         (["--output", "model.pt2"], "--format onnx is a file .onnx, not model.pt2"),
     ],
 )
@@ -192,6 +217,20 @@ def test_a_graph_that_computes_something_else_is_not_written(
 
     monkeypatch.setattr(graphs, "_write_program", wrong)
     with pytest.raises(ModelError, match="away from PyTorch"):
+        export(localizer, tmp_path / "m.pt2", "torch-export")
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), NotImplementedError("no such operator\nat all")])
+def test_an_exporter_that_fails_is_told(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> graphs.Run:
+        raise error
+
+    monkeypatch.setattr(graphs, "_write_program", fail)
+    localizer = Localizer(trained("test_resnet", "cam")[0], LocalizerOptions(preset="fast"))
+    with pytest.raises(ModelError, match=r"cannot be exported: (RuntimeError|no such operator)$"):
         export(localizer, tmp_path / "m.pt2", "torch-export")
     assert not [*tmp_path.iterdir()]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsol.export.names import common_root, distinct, image_names, output_names
+from wsol.export.names import common_root, image_names, output_names
 
 from .conftest import OnDisk, make
 
@@ -78,13 +78,3 @@ def test_no_two_images_share_a_file(names: set[str], alternatives: int) -> None:
             f"{output}.{rank}" for output in found for rank in ["", *range(2, 2 + alternatives * ranked)]
         ]
         assert len(set(files)) == len(files)
-
-
-def test_names_of_classes_are_made_distinct() -> None:
-    assert distinct(["dog", "crane", "cat", "crane"]) == ["dog", "crane (1)", "cat", "crane (3)"]
-    assert distinct(["crane", "crane", "crane (0)"]) == ["0 crane", "1 crane", "2 crane (0)"]
-
-
-@given(st.lists(st.sampled_from(["a", "a (0)", "a (1)", "0 a", "b", ""])))
-def test_they_always_are(names: list[str]) -> None:
-    assert len({*distinct(names)}) == len(names)

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsol.errors import ModelError
-from wsol.models.classes import Classes, imagenet_classes, numbered_classes, read_classes
+from wsol.models.classes import Classes, distinct, imagenet_classes, numbered_classes, read_classes
 
 OWN = Classes(
     names=("ant", "Bee", "crane", "crane", "7", "sea lion"),
@@ -83,7 +85,7 @@ def test_imagenet(imagenet: Classes) -> None:
         assert imagenet.index(label) == 281
     assert imagenet.index("Carduelis carduelis") == 11
     crane = _refused(imagenet, "crane")
-    assert "134 (crane, n02012849), 517 (crane, n03126707)" in crane
+    assert "134 (crane (134), crane, n02012849), 517 (crane (517), crane, n03126707)" in crane
     assert (imagenet.index("n02012849"), imagenet.index("n03126707")) == (134, 517)
     assert "near it are tabby cat, tabby" in _refused(imagenet, "tabbycat")
     assert _refused(imagenet, 1000) == "class 1000 does not exist: the model has classes 0 to 999"
@@ -144,3 +146,20 @@ def test_read_classes_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(ModelError) as caught:
             read_classes(path)
         assert str(caught.value).startswith(f"cannot read the class names {path}: ")
+
+
+def test_names_of_classes_are_made_distinct() -> None:
+    assert distinct(["dog", "crane", "cat", "crane"]) == ["dog", "crane (1)", "cat", "crane (3)"]
+    assert distinct(["crane", "crane", "crane (0)"]) == ["0 crane", "1 crane", "2 crane (0)"]
+
+
+@given(st.lists(st.sampled_from(["a", "a (0)", "a (1)", "0 a", "b", ""])))
+def test_they_always_are(names: list[str]) -> None:
+    assert len({*distinct(names)}) == len(names)
+
+
+def test_imagenets_names_are_distinct_and_the_shared_word_still_asks(imagenet: Classes) -> None:
+    assert len({*imagenet.names}) == 1000
+    assert (imagenet.names[134], imagenet.names[517]) == ("crane (134)", "crane (517)")
+    assert imagenet.index("crane (517)") == 517
+    assert "names several classes" in _refused(imagenet, "crane")

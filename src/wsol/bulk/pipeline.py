@@ -268,11 +268,11 @@ def _cluster() -> Iterator[None]:
 def _check_reachable(address: str) -> None:
     """Ray itself would try a dead address for minutes, without a word."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not (host and port.isdigit()):  # auto, local, none
+    if not (host and port.isdecimal()):  # auto, local, none
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise WsolError(
             f"no cluster at RAY_ADDRESS={address}: {getattr(error, 'strerror', None) or error}"
         ) from error

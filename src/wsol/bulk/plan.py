@@ -8,12 +8,11 @@ a time, so that no more than the places of the shards are in memory.
 import json
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wsol.bulk import storage
@@ -36,12 +35,14 @@ class Totals:
         images: how many are known of; those in archives are counted as they are read.
         root: the deepest folder that holds all files; "" if there is none.
         ignored: files in the folders that are not images by their names.
+        counts: images that are known of in each shard.
     """
 
     shards: int
     images: int
     root: str
     ignored: int
+    counts: tuple[int, ...]
 
 
 class Plan:
@@ -63,11 +64,6 @@ class Plan:
                 f"{address} is not the plan of a run ({error}); start anew with --overwrite"
             ) from error
 
-    def images(self, shards: Iterable[int]) -> int:
-        """How many images of these shards are known of."""
-        counts = (self._file.read_row_group(shard, columns=["images"]).column(0) for shard in shards)
-        return sum(pc.sum(column).as_py() for column in counts)
-
     def entries(self, shard: int) -> list[Entry]:
         """What belongs to a shard."""
         rows = self._file.read_row_group(shard).to_pylist()
@@ -87,18 +83,18 @@ def write_plan(address: str, paths: Sequence[str], *, shard_size: int, column: s
         DataError: nothing is there, or a table cannot be read.
     """
     search = Search(paths, column)
-    shards, images, root = 0, 0, None
+    counts: list[int] = []
+    root = None
     with storage.writing(address) as file, pq.ParquetWriter(file, _SCHEMA, write_statistics=False) as writer:
         for entries in _shards(search, shard_size):
             rows = [asdict(entry) | {"file": os.fsencode(entry.file)} for entry in entries]
             writer.write_table(pa.Table.from_pylist(rows, _SCHEMA), row_group_size=len(rows))
-            shards += 1
-            images += sum(entry.images for entry in entries)
+            counts.append(sum(entry.images for entry in entries))
             for entry in entries:
                 root = _common(root, posixpath.dirname(entry.file))
-        if not shards:
+        if not counts:
             raise DataError(search.nothing())
-        totals = Totals(shards, images, root or "", search.ignored)
+        totals = Totals(len(counts), sum(counts), root or "", search.ignored, tuple(counts))
         writer.add_key_value_metadata({_KEY: json.dumps(asdict(totals))})
     return totals
 

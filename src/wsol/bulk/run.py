@@ -20,7 +20,6 @@ from wsol.bulk.pipeline import Job, localize_shards
 from wsol.bulk.plan import Plan, write_plan
 from wsol.bulk.shards import COCO, SCHEMA, TABLES, write_shard, written
 from wsol.errors import WsolError
-from wsol.inference.journal import check_engine
 from wsol.inference.localizer import Label, Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.run import check_same, settings_of, versions
@@ -115,15 +114,14 @@ def localize_bulk(
         storage.remove_left(storage.join(output, folder))
     if not storage.exists(plan):
         write_plan(plan, paths, shard_size=bulk.shard_size, column=bulk.column)
-    planned = Plan(plan)
-    totals = planned.totals
+    totals = Plan(plan).totals
     before = written(output).intersection(range(totals.shards))
     todo = sorted(set(range(totals.shards)) - before)
     start, interrupted = time.perf_counter(), False
     done, skipped, examples = 0, 0, list[tuple[str, str]]()
     bar = tqdm(
         total=totals.images or None,
-        initial=planned.images(before),
+        initial=sum(totals.counts[shard] for shard in before),
         unit="img",
         desc="localize",
         disable=None if progress else True,
@@ -179,11 +177,13 @@ def _claim(output: str, settings: dict[str, Any], overwrite: bool) -> None:
         try:
             state = typed(dict[str, Any], json.loads(data), "the file")
             before = typed(dict[str, Any], state.get("settings"), "settings")
-            check_engine(state, "ray")
+            engine = typed(str, state.get("engine", "local"), "engine")
         except (RecursionError, ValueError) as error:
             raise WsolError(
                 f"{address} is not the state of a run ({error}); choose another --output"
             ) from error
+        if engine != "ray":
+            raise WsolError(f"{address} is of --engine local, which goes on with it; choose another --output")
         if overwrite:
             for name in (TABLES, COCO, SKIPPED, PLAN):
                 storage.remove(storage.join(output, name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from wsol.commands import EXIT_SKIPPED, add_options, options_of
+from wsol.commands import EXIT_SKIPPED, add_options, backbone_of, options_of
 from wsol.commands.parser import ArgumentParser
 
 if TYPE_CHECKING:
@@ -150,8 +150,7 @@ def _model_source(options: Namespace, data: "DataSet", chosen: "EvaluationOption
     from wsol.methods.saved import load_model
     from wsol.models import ModelOptions
 
-    if options.model is not None:
-        options.backbone = options.model
+    options.backbone = backbone_of(options)
     maps = options_of(MapOptions, options)
     localizer = MapMaker(
         load_model(options_of(ModelOptions, options)),

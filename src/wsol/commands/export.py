@@ -1,11 +1,10 @@
 """``wsol export``."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
 
-from wsol.commands import add_options, options_of
+from wsol.commands import add_options, backbone_of, options_of
 from wsol.commands.parser import ArgumentParser
 from wsol.errors import UsageError
 
@@ -49,9 +48,8 @@ def export(options: Namespace) -> int:
     from wsol.methods.saved import load_model
     from wsol.models import ModelOptions
 
+    options.backbone = backbone_of(options)
     model_options: ModelOptions = options_of(ModelOptions, options)
-    if options.model is not None:
-        model_options = replace(model_options, backbone=options.model)
     localizer_options: LocalizerOptions = options_of(LocalizerOptions, options)
     name = Path(model_options.backbone).resolve().name
     output = Path(options.output or name + SUFFIXES[options.format])

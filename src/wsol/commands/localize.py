@@ -105,12 +105,12 @@ def localize(options: Namespace) -> int:
 
 
 def _refuse_bulk_paths(paths: list[str]) -> None:
-    """Tables, archives and other stores, which the local engine would take for damaged images."""
+    """Tables, archives and other stores, if that is all there is: the local engine reads none of them."""
     from wsol.bulk.options import ARCHIVES, TABLES
 
-    for path in paths:
-        if ("://" in path or path.lower().endswith((*TABLES, *ARCHIVES))) and not Path(path).is_dir():
-            raise UsageError(f"{path} is for --engine ray, which reads tables, archives and other stores")
+    others = [path for path in paths if "://" in path or path.lower().endswith((*TABLES, *ARCHIVES))]
+    if len(others) == len(paths) and not any(Path(path).is_dir() for path in others):
+        raise UsageError(f"{others[0]} is for --engine ray, which reads tables, archives and other stores")
 
 
 def _localize_bulk(

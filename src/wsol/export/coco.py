@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from wsol.export.files import atomic_write, write_json_array
-from wsol.export.names import distinct, image_names
+from wsol.export.names import image_names
 from wsol.export.rle import area, encode, scaled_runs
 from wsol.inference.localization import Localization
+from wsol.models.classes import distinct
 
 
 def write_coco(

@@ -85,11 +85,10 @@ class LocalizationGraph(nn.Module):
         if self.asked is not None:
             labels = torch.full_like(labels, self.asked)
         views = []
-        for scale in self.options.scales or (1.0,):
-            for mirrored in (False, True)[: 1 + bool(self.options.flip)]:
-                view = resized(images.flip(-1) if mirrored else images, scale)
-                seen = features if view is images else self.classifier((view - self.mean) / self.std)[0]
-                views.append((seen, mirrored))
+        for scale, mirrored in self.options.views:
+            view = resized(images.flip(-1) if mirrored else images, scale)
+            seen = features if view is images else self.classifier((view - self.mean) / self.std)[0]
+            views.append((seen, mirrored))
         maps = maps_of_views(self.classifier, self.options, views, labels)
         box_maps = normalize(upsample(maps, self.size))
         return scores, labels, maps.float(), box_maps.float()
@@ -126,8 +125,8 @@ def export(localizer: Localizer, path: str | Path, kind: GraphFormat, label: Lab
             run = write(graph, images, file, told)
         except ImportError as error:
             raise UsageError(f"--format {kind} needs {error.name}: pip install 'wsol[export]'") from error
-        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except Exception as error:  # exporters, protobuf (beyond 2 GiB) and onnxruntime have their own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{localizer.model.name} cannot be exported: {reason}") from error
         difference = max(_difference(graph, run, images[:count]) for count in (1, 3))
         if not difference <= TOLERANCE:

@@ -14,6 +14,9 @@ from wsol.export.files import atomic_write, write_json_array, write_xml, xml_tex
 from wsol.export.names import common_root, image_names
 from wsol.inference.localization import Localization
 
+MANY = 100
+"""Labels that an interface shows without asking for patience."""
+
 
 def write_label_studio(
     results: Collection[Localization],
@@ -31,7 +34,7 @@ def write_label_studio(
     Args:
         results: iterated once, once more if ``root`` is ``None``.
         path: the JSON file.
-        classes: not used; the configuration names only the labels that occur.
+        classes: names that a person can choose from; of more than :data:`MANY` only those that occur.
         root: folder that image addresses are relative to; by default the deepest that holds all images.
         image_prefix: what stands before an image's path, quoted for URLs, in ``data.image``. By default the
             address at which Label Studio serves the root as a local storage, ``LOCAL_FILES_DOCUMENT_ROOT``
@@ -42,9 +45,10 @@ def write_label_studio(
     """
     root = common_root(found.path for found in results if found.path is not None) if root is None else root
     if image_prefix is None:
-        folder = quote(os.fsencode(f"{root.name}/")) if root.name else ""
+        name = os.path.basename(os.path.abspath(root))  # noqa: PTH100, PTH119 - resolve() follows links
+        folder = quote(os.fsencode(f"{name}/")) if name else ""
         image_prefix = f"/data/local-files/?d={folder}"
-    labels: set[str] = set()
+    labels = {xml_text(name) for name in classes} if len(classes) <= MANY else set()
 
     def tasks() -> Iterator[dict[str, Any]]:
         model = f"wsol {version('wsol')}"

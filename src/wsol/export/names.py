@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from wsol.inference.localization import Localization
@@ -97,13 +97,3 @@ def _stem(name: str) -> str:
 def _files(name: str, ranks: int) -> list[str]:
     folded = name.casefold()  # some file systems take A.jpg and a.jpg for one file
     return [folded, *(f"{folded}.{rank}" for rank in range(2, ranks + 1))]
-
-
-def distinct(classes: Sequence[str]) -> list[str]:
-    """Names of classes, of which those that several bear get their index: ``crane (134)``, ``crane (517)``.
-
-    ImageNet has such; programs that read a data set take a name for one class.
-    """
-    counts = Counter(classes)
-    names = [f"{name} ({index})" if counts[name] > 1 else name for index, name in enumerate(classes)]
-    return names if len({*names}) == len(names) else [f"{index} {name}" for index, name in enumerate(classes)]

@@ -86,8 +86,13 @@ class Localization:
 
     @cached_property
     def agreement(self) -> float:
-        """How little the best box depends on the threshold (:func:`wsol.inference.uncertainty.agreement`)."""
-        return agreement(quantize(torch.from_numpy(self.map)).numpy(), self.level) if len(self.boxes) else 0.0
+        """How little the largest component's box depends on the threshold, in [0, 1].
+
+        See :func:`wsol.inference.uncertainty.agreement`; 0 if nothing was found.
+        """
+        height, width = self.components.shape
+        levels = quantize(torch.from_numpy(self.map_at((height, width))))  # which is not kept, as map is
+        return agreement(levels.numpy(), self.level) if len(self.boxes) else 0.0
 
     @property
     def uncertainty(self) -> float:

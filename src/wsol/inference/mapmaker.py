@@ -111,11 +111,10 @@ class MapMaker:
         images = images.to(self.device, non_blocking=True)
         features, logits = self.forward(images)
         views = []
-        for scale in self.options.scales or (1.0,):
-            for mirrored in (False, True)[: 1 + bool(self.options.flip)]:
-                plain = scale == 1 and not mirrored
-                view = features if plain else self._view(images, scale, mirrored=mirrored)
-                views.append((view, mirrored))
+        for scale, mirrored in self.options.views:
+            plain = scale == 1 and not mirrored
+            view = features if plain else self._view(images, scale, mirrored=mirrored)
+            views.append((view, mirrored))
         return Seen(images, logits, features, tuple(views))
 
     def _view(self, images: Tensor, scale: float, *, mirrored: bool) -> Tensor:
@@ -176,7 +175,7 @@ def maps_of_views(
         (B, h', w'): of one plain pass float32, unnormalised; of several the average on the finest grid.
     """
     kind = options.map or "cam"
-    if options.scales in (None, (1.0,)) and not options.flip and not options.norm_share:
+    if replace(options, refine="none").is_plain:
         return classifier.score_maps(views[0][0], labels, kind)
     share = options.norm_share or 0.0
     maps = []

@@ -63,6 +63,15 @@ class MapOptions:
         mine = self.parts()
         return next((preset for preset, parts in PRESETS.items() if mine == parts), None)
 
+    @property
+    def views(self) -> list[tuple[float, bool]]:
+        """Scale of each pass over the picture, and whether it is mirrored."""
+        return [
+            (scale, mirrored)
+            for scale in self.scales or (1.0,)
+            for mirrored in (False, True)[: 1 + bool(self.flip)]
+        ]
+
     def told(self) -> str:
         """In words what is more than one plain pass: a preset's name, or each part; "" for nothing."""
         if self.matches is not None:

@@ -181,6 +181,7 @@ def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], ove
     """
     state_path, journal_path = output / "run.json", output / "results.jsonl"
     if overwrite and state_path.exists():  # the folder is ours
+        read_state(state_path)
         for path in (journal_path, *(output / target for target in TARGETS.values()), state_path):
             _remove(path)
     asked = [name for name in TARGETS if name in formats]

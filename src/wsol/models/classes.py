@@ -2,6 +2,8 @@
 
 import difflib
 import operator
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -76,13 +78,18 @@ class Classes:
 
 
 def imagenet_classes(subset: str = "imagenet-1k") -> Classes:
-    """ImageNet's classes as timm lists them: first lemma, other lemmas and synset."""
+    """ImageNet's classes as timm lists them: first lemma (made :func:`distinct`), other lemmas and synset."""
     info = ImageNetInfo(subset)
     synsets = [str(synset) for synset in info.label_names()]  # type: ignore[no-untyped-call]
     lemmas = [info.index_to_description(index).split(", ") for index in range(len(synsets))]
+    first = [words[0] for words in lemmas]
+    names = distinct(first)
     return Classes(
-        names=tuple(words[0] for words in lemmas),
-        aliases=tuple((*words[1:], synset) for words, synset in zip(lemmas, synsets, strict=True)),
+        names=tuple(names),
+        aliases=tuple(
+            (*(words if name != words[0] else words[1:]), synset)
+            for name, words, synset in zip(names, lemmas, synsets, strict=True)
+        ),
     )
 
 
@@ -111,3 +118,13 @@ def read_classes(path: str | Path) -> Classes:
     if not names:
         raise ModelError(f"{path}: no class names in it")
     return Classes(tuple(names))
+
+
+def distinct(classes: Sequence[str]) -> list[str]:
+    """Names of classes, of which those that several bear get their index: ``crane (134)``, ``crane (517)``.
+
+    ImageNet has such; programs that read a data set take a name for one class.
+    """
+    counts = Counter(classes)
+    names = [f"{name} ({index})" if counts[name] > 1 else name for index, name in enumerate(classes)]
+    return names if len({*names}) == len(names) else [f"{index} {name}" for index, name in enumerate(classes)]
