@@ -90,7 +90,7 @@ class MapMaker:
         if options.norm_share and "norm" not in method.maps:
             raise UsageError(f"norm_share does not go with {method.title}: {method.why}")
         resolved = options.resolved(self.model.use)
-        check(self.model.method, map=resolved.map)
+        check(self.model.method, map=resolved.map or "cam")
         return resolved if "norm" in method.maps else replace(resolved, norm_share=0.0)
 
     @property
