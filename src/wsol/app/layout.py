@@ -2,6 +2,7 @@
 
 import html
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -17,7 +18,8 @@ from wsol.app.page import Label, Page
 from wsol.app.session import Session
 from wsol.app.settings import BOXES, THRESHOLDS, Settings
 from wsol.app.view import View
-from wsol.errors import WsolError
+from wsol.errors import UsageError, WsolError
+from wsol.evaluation.result import Result
 
 MAX_FILE = "50mb"
 """Of an upload."""
@@ -53,8 +55,13 @@ def launch(page: Page, host: str, port: int | None) -> tuple[gr.Blocks, str]:
         The application, and its address.
 
     Raises:
-        OSError: the port is taken, or the address is not this machine's.
+        UsageError: the port is taken, or the address is not this machine's.
     """
+    try:
+        with socket.create_server((host, port or 0)):
+            pass
+    except OSError as error:
+        raise UsageError(f"port {port or 'any'} of {host} cannot be used: {error.strerror}") from error
     blocks = build(page)
     theme = gr.themes.Base(
         primary_hue=gr.themes.colors.rose,
@@ -105,8 +112,8 @@ class _Controls:
         self.map = gr.Radio(settings.maps(localizer), value=chosen.map, label="Map")
         self.preset = gr.Radio(list(settings.presets()), value=chosen.preset, label="Preset")
         kinds = [(words, kind) for kind, words in THRESHOLDS.items()]
-        self.threshold = gr.Radio(kinds, value=chosen.threshold, label="Threshold")
-        self.ratio = gr.Slider(0, 1, chosen.ratio, step=0.005, label="Share τ", buttons=[])
+        self.threshold = gr.Radio(kinds, value=chosen.threshold, label="Threshold: a share τ of")
+        self.ratio = gr.Slider(0, 1, chosen.ratio, step=0.005, label="τ", buttons=[])
         self.percentile = gr.Slider(
             0, 100, chosen.percentile, step=0.5, label="Percentile", buttons=[],
             visible=chosen.threshold == "percentile",
@@ -143,29 +150,33 @@ class _Photographs:
                     show_label=False, file_count="multiple", height=110, elem_classes="uploads"
                 )
                 self.uploads.preprocess = _named  # type: ignore[assignment, method-assign]
-            with gr.Column(scale=1, min_width=300):
-                self.strip = _own("strip", page.strip(Session()))
                 with gr.Row(elem_classes="start"):
-                    self.samples = gr.Button("Take the samples", size="sm", scale=0)
-                    self.clear = gr.Button("Clear all", size="sm", scale=0)
+                    self.samples = gr.Button("Take the samples", size="sm", min_width=110)
+                    self.clear = gr.Button("Clear all", size="sm", min_width=90)
+            with gr.Column(scale=1, min_width=280):
+                self.strip = _own("strip", page.strip(Session()))
         with gr.Row(elem_classes="bench"):
-            with gr.Column(scale=3, min_width=320):
+            with gr.Column(elem_classes="view"):
                 self.viewer = _own("viewer", {})
-            with gr.Column(scale=3, min_width=320, visible=False) as self.column:
+            with gr.Column(visible=False, elem_classes="other") as self.column:
                 self.other_viewer = _own("viewer", {})
-            with gr.Column(scale=1, min_width=270, elem_classes="controls"):
+            with gr.Column(elem_classes="side"):
                 self.label = gr.Dropdown(
-                    [], value=None, label="Class", info="one of the predicted, or type any name",
-                    allow_custom_value=True, elem_id="class",
-                )  # fmt: skip
-                self.keep = gr.Checkbox(
-                    False, label="keep this class for the next photographs", container=False
+                    [],
+                    value=None,
+                    label="Class: predicted, or type a name",
+                    allow_custom_value=True,
+                    elem_classes="class",
                 )
+                self.keep = gr.Checkbox(False, label="Keep it for the next photographs", container=False)
                 self.controls = _Controls(page, page.main)
-                self.beside = gr.Checkbox(False, label="Show another model or method beside it")
-                with gr.Group(visible=False) as self.group:
+            with gr.Column(elem_classes="more"):
+                self.beside = gr.Checkbox(False, label="Another model or map beside it", container=False)
+                with gr.Column(visible=False, elem_classes="others") as self.group:
                     *_, last = names = list(page.bench.localizers)
-                    self.model = gr.Dropdown(names, value=last, label="Model beside", visible=len(names) > 1)
+                    self.model = gr.Dropdown(
+                        names, value=last, label="Model", visible=len(names) > 1, elem_classes="model-beside"
+                    )
                     self.other_controls = _Controls(page, last)
                 self.download = _own("download", {})
 
@@ -280,7 +291,7 @@ class _Photographs:
 
     def _beside(self, beside: bool, session: Session, label: Label, model: str, *values: Any) -> list[Any]:  # noqa: ANN401
         view = self.page.beside(session, label, model, Settings(*values)) if beside else {}
-        return [gr.Column(visible=beside), gr.Group(visible=beside), view]
+        return [gr.Column(visible=beside), gr.Column(visible=beside), view]
 
     def _download(self, session: Session, event: gr.EventData) -> View:
         return self.page.download(session, str(event.format))
@@ -295,7 +306,7 @@ def _evaluations(page: Page) -> None:
     if not page.results:
         gr.HTML(NO_RESULTS)
         return
-    choices = [(f"{result.name} · {result.folder}", place) for place, result in enumerate(page.results)]
+    choices = [(_called(result), place) for place, result in enumerate(page.results)]
     places = list(range(len(choices)))
     chosen = gr.CheckboxGroup(choices, value=places, label="Results")
     intervals = gr.Checkbox(False, label="95 % intervals")
@@ -307,6 +318,12 @@ def _evaluations(page: Page) -> None:
 
     for control in (chosen, intervals):
         control.input(compare, [chosen, intervals], table, api_visibility="private", show_progress="minimal")
+
+
+def _called(result: Result) -> str:
+    """A result by its name and that of its folder, if it is another; not by the machine's folders."""
+    folder = result.folder.name if result.folder is not None else ""
+    return result.name if folder in ("", result.name) else f"{result.name} · {folder}"
 
 
 @contextmanager

@@ -16,7 +16,8 @@ LONGEST = 720
 THUMBNAIL = 96
 """Longest side of a photograph in the list."""
 
-MASK_ALPHA = 105
+MASK_ALPHA = 80
+"""Of 255: how much a mask tints the photograph."""
 
 
 def photograph(image: Image.Image, longest: int = LONGEST) -> str:

@@ -197,10 +197,11 @@ def file_name(given: str) -> str:
     """A name that is one file's, whatever was given: no folders, no characters that are not for people."""
     name = PurePosixPath(given.replace("\\", "/")).name
     name = "".join(sign if sign.isprintable() else "_" for sign in name)
-    path = PurePosixPath(name)
     if name in ("", ".", ".."):
         return "photograph"
-    return path.stem[: NAME - len(path.suffix[:8])] + path.suffix[:8]
+    suffix = PurePosixPath(name).suffix
+    suffix = suffix if len(suffix) < 8 else ""
+    return name.removesuffix(suffix)[: NAME - len(suffix)] + suffix
 
 
 def _read(path: Path, name: str, bench: Bench) -> Photo:

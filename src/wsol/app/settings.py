@@ -11,8 +11,8 @@ from wsol.methods import METHODS
 from wsol.report.overlay import MAP_NAMES
 from wsol.thresholds import PercentileThreshold, ThresholdKind
 
-THRESHOLDS = {"max": "share of the maximum", "percentile": "share of a percentile"}
-BOXES = {"largest": "the largest component", "all": "all components"}
+THRESHOLDS = {"max": "the maximum", "percentile": "a percentile"}
+BOXES = {"largest": "the largest component", "all": "all"}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ function show(value) {
   const focus = [...list.children].indexOf(document.activeElement);
   list.replaceChildren();
   list.hidden = !value.photos.length;
+  element.querySelector(".welcome").hidden = value.photos.length > 0;
   value.photos.forEach((photo, index) => {
     const button = make("button", list);
     button.type = "button";

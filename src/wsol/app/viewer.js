@@ -96,7 +96,7 @@ function show(value) {
   source(find(".stage .mask"), value.mask);
   source(find(".stage .heat"), value.panels[0].image);
   find(".stage .photo").alt = `${value.name}: ${value.label}`;
-  find(".model").textContent = value.model;
+  find(".model").textContent = `${value.model} · ${value.panels[0].title}`;
   find(".label").textContent = value.label;
   find(".facts").textContent = value.facts;
   find(".words").textContent = value.words;

@@ -59,12 +59,12 @@ def app_parser() -> ArgumentParser:
 
 def app(options: Namespace) -> int:
     """Run ``wsol app`` until Ctrl-C; returns the exit code."""
-    from wsol.app.page import Page
-
     try:
         from wsol.app.layout import launch
     except ModuleNotFoundError as error:
         raise UsageError(f"wsol app needs {error.name}: pip install 'wsol[app]'") from error
+    from wsol.app.page import Page
+
     page = Page(_bench(options), _results(options.evaluations))
     if options.host != LOCAL:
         print(f"Whoever can reach {options.host} can use this app.")
