@@ -1,8 +1,10 @@
 """The app with a small network, served to Debian's chromium."""
 
+import gc
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,17 +61,32 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [*paths, folder / "broken.jpg"]
 
 
+@contextmanager
+def serving(page: Handlers) -> Iterator[str]:
+    """The app at an address of its own."""
+    layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
+    with gradio_quiet():
+        blocks, url = layout.launch(page, "127.0.0.1", None)
+    yield url
+    with gradio_quiet():
+        blocks.close(verbose=False)
+
+
+@contextmanager
+def gradio_quiet() -> Iterator[None]:
+    """Gradio calls what is deprecated, and leaves sockets open that it looked for a free port with."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 @pytest.fixture(scope="session")
 def address(bench: Bench) -> Iterator[str]:
     """Where the app listens."""
-    pytest.importorskip("gradio", reason="needs wsol[app]")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Gradio's own
-        from wsol.app.layout import launch
-
-        blocks, url = launch(Handlers(bench), "127.0.0.1", None)
+    with serving(Handlers(bench)) as url:
         yield url
-        blocks.close(verbose=False)
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,14 @@ import re
 import statistics
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.app.conftest import NASTY, Open, boxes, changed, facts, level, overflow, upload
+from tests.app.conftest import NASTY, Open, boxes, changed, facts, level, overflow, serving, upload
 from tests.evaluation.conftest import Write, write
 from wsol import Localizer, LocalizerOptions
 from wsol.app.bench import Bench
@@ -28,9 +28,9 @@ __all__ = ["write"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::DeprecationWarning")]  # Gradio's own
 
 
-def localized(bench: Bench, path: Path, label: str | None = None, **options: object) -> Localization:
+def localized(bench: Bench, path: Path, label: str | None = None, **options: Any) -> Localization:
     """What the localizer itself finds."""
-    chosen = LocalizerOptions(**{"preset": "fast", **options})  # type: ignore[arg-type]
+    chosen = LocalizerOptions(**{"preset": "fast", **options})
     localizer: Localizer = bench.localizers["first"].with_options(chosen)
     result = localizer(path, label)
     assert isinstance(result, Localization)
@@ -84,7 +84,7 @@ def test_switches_of_map_preset_threshold_and_components(
     page = visit()
     upload(page, pictures[0])
 
-    def shows(**options: object) -> None:
+    def shows(**options: Any) -> None:
         expected = localized(bench, pictures[0], **options)
         text = f"level {expected.level} of 255"
         page.locator(".view .facts", has_text=text).wait_for()
@@ -269,14 +269,31 @@ def test_broken_files_are_told_and_the_others_go_on(visit: Open, pictures: list[
 def test_files_that_are_too_large_are_told(visit: Open, pictures: list[Path], tmp_path: Path) -> None:
     large = tmp_path / f"{NASTY}.jpg"
     with large.open("wb") as file:
-        file.truncate(51 * 10**6)
+        file.truncate(51 * 2**20)
     page = visit()
+    upload(page, pictures[1], large)
+    told = page.locator(".own-strip .skipped li")
+    assert told.all_inner_texts() == [f"{large.name}: larger than 50 MB"]
+    assert page.locator(".own-strip .name").all_inner_texts() == ["two.jpg"]
     page.locator(".uploads input[type=file]").set_input_files(large)
-    page.get_by_text("exceed the maximum allowed size").first.wait_for()
+    told.nth(1).wait_for()
     assert page.locator("[onerror]").count() == 0
     assert page.evaluate("window.hacked") is None
-    upload(page, pictures[1])
-    assert page.locator(".own-strip .name").all_inner_texts() == ["two.jpg"]
+    page.evaluate(
+        """async () => {
+          const files = new DataTransfer();
+          const canvas = new OffscreenCanvas(60, 40);
+          canvas.getContext("2d").fillRect(0, 0, 30, 40);
+          files.items.add(new File([await canvas.convertToBlob()], "dropped.png"));
+          files.items.add(new File([new Uint8Array(51 * 2 ** 20)], "large.png"));
+          document.querySelector(".uploads button").dispatchEvent(
+            new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+        }"""
+    )
+    page.locator(".own-strip .name", has_text="dropped.png").wait_for()
+    assert told.last.inner_text() == "large.png: larger than 50 MB"
+    page.get_by_role("button", name="Clear all").click()
+    told.first.wait_for(state="hidden")
 
 
 def test_names_and_labels_are_text_and_nothing_else(visit: Open, pictures: list[Path]) -> None:
@@ -401,11 +418,8 @@ def test_an_answer_that_a_later_one_has_overtaken_is_left_out(visit: Open, pictu
 def test_evaluations_are_compared_with_their_protocol(
     visit: Open, bench: Bench, write: Write, pictures: list[Path]
 ) -> None:
-    from wsol.app.layout import launch
-
     results = [write("one", name="one", quality=0.5), write("two", name=NASTY, quality=0.9)]
-    blocks, url = launch(Handlers(bench, results), "127.0.0.1", None)
-    try:
+    with serving(Handlers(bench, results)) as url:
         page = visit(at=url)
         page.get_by_role("tab", name="Evaluations").click()
         table = page.locator(".comparison table").first
@@ -429,8 +443,6 @@ def test_evaluations_are_compared_with_their_protocol(
         page.get_by_role("tab", name="Evaluations").click()
         page.get_by_role("tab", name="Photographs").click()
         assert page.locator(".view .stage .box").is_visible()
-    finally:
-        blocks.close(verbose=False)
 
 
 def test_files_of_the_machine_are_not_served(visit: Open, address: str, pictures: list[Path]) -> None:

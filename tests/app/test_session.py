@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import numpy as np
@@ -44,9 +44,9 @@ def chosen(bench: Bench) -> Settings:
     return settings.first(bench.localizers["first"])
 
 
-def found(bench: Bench, session: Session, label: int | None = None, **options: object) -> Localization:
+def found(bench: Bench, session: Session, label: int | None = None, **options: Any) -> Localization:
     assert session.photo
-    chosen = LocalizerOptions(**{"preset": "fast", **options})  # type: ignore[arg-type]
+    chosen = LocalizerOptions(**{"preset": "fast", **options})
     return bench.localize(session.photo, "first", label, chosen)
 
 
@@ -83,7 +83,7 @@ def test_the_network_runs_once_an_image(bench: Bench, session: Session, page: Pa
         levels = set()
         for ratio in np.linspace(0.1, 0.9, 9):
             for boxes in ("largest", "all"):
-                page.view(session, None, replace(chosen, ratio=ratio, boxes=boxes))  # type: ignore[arg-type]
+                page.view(session, None, replace(chosen, ratio=ratio, boxes=boxes))
             levels.add(found(bench, session, ratio=float(ratio)).level)
         assert len(levels) == 9
         for label in (1, 4):
@@ -99,10 +99,15 @@ def test_the_network_runs_once_an_image(bench: Bench, session: Session, page: Pa
 
 
 def test_what_is_kept_is_bounded_and_forgotten(bench: Bench, session: Session) -> None:
-    recent, made = Recent(2), []
+    recent = Recent(2)
+    made: list[str] = []
 
-    def get(key: object) -> None:
-        recent.get((key,), lambda: made.append(key) or 0)
+    def get(key: str) -> None:
+        def make() -> int:
+            made.append(key)
+            return 0
+
+        recent.get((key,), make)
 
     for key in ("a", "b", "a", "c", "a", "b"):
         get(key)
@@ -181,7 +186,7 @@ def boxes_of(
             (names[each["image_id"]], kinds[each["category_id"]], *_corners(each["bbox"]))
             for each in data["annotations"]
         }
-    rows = set()
+    rows: set[tuple[object, ...]] = set()
     for name, text in files.items():
         path = Path(name)
         if format == "yolo" and path.suffix == ".txt":

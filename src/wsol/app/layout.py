@@ -15,14 +15,11 @@ import gradio as gr
 
 from wsol.app import settings
 from wsol.app.page import Label, Page
-from wsol.app.session import Session
+from wsol.app.session import MAX_FILE, Session
 from wsol.app.settings import BOXES, THRESHOLDS, Settings
 from wsol.app.view import View
 from wsol.errors import UsageError, WsolError
 from wsol.evaluation.result import Result
-
-MAX_FILE = "50mb"
-"""Of an upload."""
 
 SESSIONS = 64
 """People whose photographs are kept at a time."""
@@ -237,7 +234,8 @@ class _Photographs:
 
     def _clear(self, *values: Any) -> list[Any]:  # noqa: ANN401
         values[3].clear(self.page.bench)
-        return self._whole(values)
+        strip, *others = self._whole(values)
+        return [strip | {"cleared": True}, *others]
 
     def _pick(self, event: gr.EventData, *values: Any) -> list[Any]:  # noqa: ANN401
         values[3].go(int(event.place))

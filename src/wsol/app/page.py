@@ -8,7 +8,7 @@ from typing import Any
 
 from wsol.app import settings
 from wsol.app.bench import Bench
-from wsol.app.session import Boxes, Session
+from wsol.app.session import MAX_FILE, Boxes, Session
 from wsol.app.settings import Settings
 from wsol.app.view import View, view_of
 from wsol.data.samples import sample_photographs
@@ -89,6 +89,7 @@ class Page:
                 for photo, said in zip(session.photos, kinds, strict=True)
             ],
             "skipped": session.skipped,
+            "limit": MAX_FILE,
             "words": words,
         }
 

@@ -20,6 +20,9 @@ from wsol.inference.reading import read_batch
 PHOTOS = 100
 """Photographs that a person can have at a time."""
 
+MAX_FILE = 50 * 2**20
+"""Bytes of an upload."""
+
 NAME = 120
 """Characters of a file's name that are kept."""
 

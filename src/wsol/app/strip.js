@@ -1,6 +1,6 @@
 // The photographs of a person as a row of small pictures, and the files that could not be used.
 const list = element.querySelector(".photos"), skipped = element.querySelector(".skipped");
-let turn = -1;
+let turn = -1, shown = null, large = [];
 const make = (tag, parent, text = "") => {
   const made = document.createElement(tag);
   made.textContent = text;
@@ -10,6 +10,8 @@ const make = (tag, parent, text = "") => {
 function show(value) {
   if (!value || value.turn < turn) return;
   turn = value.turn;
+  shown = value;
+  if (value.cleared) large = [];
   const focus = [...list.children].indexOf(document.activeElement);
   list.replaceChildren();
   list.hidden = !value.photos.length;
@@ -29,15 +31,44 @@ function show(value) {
   const current = list.children[value.place];
   if (current) list.scrollLeft = current.offsetLeft - list.clientWidth / 2 + current.clientWidth / 2;
   element.querySelector(".count").textContent = value.words;
+  complain();
+}
+function complain() {
+  const reasons = [...shown.skipped, ...large.map((name) => [name, `larger than ${shown.limit >> 20} MB`])];
   skipped.replaceChildren();
-  skipped.hidden = !value.skipped.length;
-  if (value.skipped.length) make("strong", skipped, "Could not be used:");
-  const reasons = make("ul", skipped);
-  for (const [name, reason] of value.skipped) {
-    const item = make("li", reasons);
+  skipped.hidden = !reasons.length;
+  if (reasons.length) make("strong", skipped, "Could not be used:");
+  const list = make("ul", skipped);
+  for (const [name, reason] of reasons) {
+    const item = make("li", list);
     make("b", item, name);
     item.append(`: ${reason}`);
   }
 }
+
+// Files that are too large are told here, and the others uploaded; Gradio would refuse all of them, and show names
+// as HTML. What is dropped takes the same way as what is chosen.
+const zone = (event) => event.target.closest?.(".uploads");
+function sift(files, input) {
+  const small = new DataTransfer();
+  for (const file of files) file.size > shown.limit ? large.push(file.name) : small.items.add(file);
+  complain();
+  input.files = small.files;
+}
+function chosen(event) {
+  if (!zone(event) || ![...event.target.files].some((file) => file.size > shown.limit)) return;
+  sift([...event.target.files], event.target);
+  if (!event.target.files.length) event.stopImmediatePropagation();
+}
+function dropped(event) {
+  const input = zone(event)?.querySelector("input[type=file]");
+  if (!input || ![...event.dataTransfer.files].some((file) => file.size > shown.limit)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  sift([...event.dataTransfer.files], input);
+  if (input.files.length) input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+document.addEventListener("change", chosen, true);
+document.addEventListener("drop", dropped, true);
 watch("value", () => show(props.value));
 show(props.value);
