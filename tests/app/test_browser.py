@@ -172,14 +172,14 @@ def test_another_map_and_another_model_are_shown_beside(
     upload(page, pictures[0])
     page.get_by_label("Another model or map beside it").check()
     page.locator(".other .label").wait_for()
-    choose(page, "Similarity S", ".others")
-    page.locator(".other .model", has_text="second · Similarity S").wait_for()
+    choose(page, "Similarity S", ".other")
+    page.locator(".other .own-viewer .model", has_text="second · Similarity S").wait_for()
     expected = localized(bench, pictures[0], map="similarity")
     np.testing.assert_allclose(boxes(page, "other"), expected.boxes, atol=1)
     assert level(facts(page, "other")) == expected.level
     assert page.locator(".view .model").inner_text() == "first · CAM"
     before = facts(page, "other")
-    page.locator(".others").get_by_role("slider", name="τ").press("End")
+    page.locator(".other").get_by_role("slider", name="τ").press("End")
     assert level(changed(page, before, "other")) > 250
     page.locator(".class input").fill("ant")
     page.locator(".class input").press("Enter")

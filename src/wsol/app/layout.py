@@ -157,6 +157,9 @@ class _Photographs:
                 self.viewer = _own("viewer", {})
             with gr.Column(visible=False, elem_classes="other") as self.column:
                 self.other_viewer = _own("viewer", {})
+                *_, last = names = list(page.bench.localizers)
+                self.model = gr.Dropdown(names, value=last, label="Model", visible=len(names) > 1)
+                self.other_controls = _Controls(page, last)
             with gr.Column(elem_classes="side"):
                 self.label = gr.Dropdown(
                     [],
@@ -169,12 +172,6 @@ class _Photographs:
                 self.controls = _Controls(page, page.main)
             with gr.Column(elem_classes="more"):
                 self.beside = gr.Checkbox(False, label="Another model or map beside it", container=False)
-                with gr.Column(visible=False, elem_classes="others") as self.group:
-                    *_, last = names = list(page.bench.localizers)
-                    self.model = gr.Dropdown(
-                        names, value=last, label="Model", visible=len(names) > 1, elem_classes="model-beside"
-                    )
-                    self.other_controls = _Controls(page, last)
                 self.download = _own("download", {})
 
     def _connect(self) -> None:
@@ -201,9 +198,7 @@ class _Photographs:
         for slider in (other.ratio, other.percentile, other.boxes):
             slider.input(self._slide_other, others, self.other_viewer, **FAST)
         self.model.input(self._model, others, [*other.all, self.other_viewer], **SLOW)
-        self.beside.input(
-            self._beside, [self.beside, *others], [self.column, self.group, self.other_viewer], **SLOW
-        )
+        self.beside.input(self._beside, [self.beside, *others], [self.column, self.other_viewer], **SLOW)
         self.download.download(self._download, self.session, self.download, **SLOW)
 
     # --- what the events call: values come in the order of the inputs above
@@ -289,7 +284,7 @@ class _Photographs:
 
     def _beside(self, beside: bool, session: Session, label: Label, model: str, *values: Any) -> list[Any]:  # noqa: ANN401
         view = self.page.beside(session, label, model, Settings(*values)) if beside else {}
-        return [gr.Column(visible=beside), gr.Column(visible=beside), view]
+        return [gr.Column(visible=beside), view]
 
     def _download(self, session: Session, event: gr.EventData) -> View:
         return self.page.download(session, str(event.format))
