@@ -26,6 +26,8 @@ from wsol.inference.options import Preset
 from wsol.maps import MapKind
 from wsol.thresholds import ThresholdKind
 
+FAST = LocalizerOptions(preset="fast")
+
 
 @pytest.fixture
 def session(bench: Bench, pictures: list[Path]) -> Session:
@@ -113,12 +115,12 @@ def test_what_is_kept_is_bounded_and_forgotten(bench: Bench, session: Session) -
         get(key)
     assert made == ["a", "b", "c", "b"]  # "b" was the one not asked for the longest
     photo = session.photos[0]
-    first = bench.predicted(photo, "first")
+    first = bench.predicted(photo, "first", FAST)
     assert bench.of_photo(photo, "key", lambda: "kept") == bench.of_photo(photo, "key", lambda: "new")
     session.clear(bench)
     assert bench.of_photo(photo, "key", lambda: "new") == "new"
     assert (session.photos, session.skipped, session.photo) == ([], [], None)
-    assert bench.predicted(photo, "first") == first
+    assert bench.predicted(photo, "first", FAST) == first
 
 
 def test_files_that_cannot_be_used_are_listed_and_the_others_go_on(session: Session) -> None:
@@ -282,7 +284,7 @@ def test_what_is_no_box_is_refused(page: Page, session: Session, chosen: Setting
 def test_classes_by_name_and_by_prediction(
     bench: Bench, session: Session, page: Page, chosen: Settings
 ) -> None:
-    (first, index), *others = page.classes(session)
+    (first, index), *others = page.classes(session, chosen)
     assert len(others) == 4
     assert first.startswith(found(bench, session).label)
     assert page.view(session, index, chosen)["label"] == found(bench, session).label

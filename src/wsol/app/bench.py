@@ -100,13 +100,14 @@ class Bench:
         """(height, width) that photographs are to be read for."""
         return {localizer.model.input_size for localizer in self.localizers.values()}
 
-    def predicted(self, photo: Photo, model: str, count: int = 5) -> list[tuple[int, float]]:
+    def predicted(
+        self, photo: Photo, model: str, options: LocalizerOptions, count: int = 5
+    ) -> list[tuple[int, float]]:
         """The most probable classes with their probabilities.
 
-        Scores are of one plain pass, whatever the preset, so the features of any preset serve.
+        They are of one plain pass whatever the options, which only tell what else the network will be asked.
         """
-        localizer = self.localizers[model]
-        logits = self._see(photo, model, localizer).logits
+        logits = self._see(photo, model, self.localizers[model].with_options(options)).logits
         top, labels = logits.softmax(dim=1).topk(min(count, logits.shape[1]), dim=1)
         return list(zip(labels[0].tolist(), top[0].tolist(), strict=True))
 

@@ -21,7 +21,7 @@ from wsol.app.view import View
 from wsol.errors import UsageError, WsolError
 from wsol.evaluation.result import Result
 
-SESSIONS = 64
+SESSIONS = 16
 """People whose photographs are kept at a time."""
 
 KEPT = 3600
@@ -135,7 +135,7 @@ class _Photographs:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.session = gr.State(Session())
+        self.session = gr.State(Session(), delete_callback=lambda session: session.clear(page.bench))
         self._lay_out()
         self._connect()
 
@@ -208,7 +208,7 @@ class _Photographs:
         beside, keep, model, session, label, *chosen = values
         page = self.page
         label = label if keep else None
-        choices = page.classes(session)
+        choices = page.classes(session, Settings(*chosen[:6]))
         if not keep:
             label = choices[0][1] if choices else None
         other = page.beside(session, label, model, Settings(*chosen[6:])) if beside else {}

@@ -43,7 +43,7 @@ class Page:
         if session.photo is None:
             return view
         try:
-            result = self._result(session, self.main, self._asked(session, label), chosen)
+            result = self._result(session, self.main, self._asked(session, label, chosen), chosen)
         except (WsolError, ValueError) as error:
             return view | {"problem": str(error)}
         return view | self._shown(session, result)
@@ -53,7 +53,7 @@ class Page:
         view = self.view(session, label, chosen)
         if session.photo is None or "problem" in view:
             return view
-        verdict = session.verdict(session.photo, self._asked(session, label))
+        verdict = session.verdict(session.photo, self._asked(session, label, chosen))
         return view if verdict is None else view | self._shown(session, verdict.result)
 
     def beside(self, session: Session, label: Label, model: str, chosen: Settings) -> View:
@@ -62,7 +62,7 @@ class Page:
         if session.photo is None:
             return view
         try:
-            index = self._asked(session, label)
+            index = self._asked(session, label, chosen)
             mine, other = (self.bench.localizers[name].model.classes for name in (self.main, model))
             index = index if mine.names == other.names else other.index(mine.names[index], owner=model)
             result = self._result(session, model, index, chosen)
@@ -93,12 +93,12 @@ class Page:
             "words": words,
         }
 
-    def classes(self, session: Session) -> list[tuple[str, int]]:
+    def classes(self, session: Session, chosen: Settings) -> list[tuple[str, int]]:
         """The most probable classes of the photograph that is looked at: what to show, and the index."""
         if session.photo is None:
             return []
         names = self.bench.localizers[self.main].model.classes.names
-        predicted = self.bench.predicted(session.photo, self.main)
+        predicted = self.bench.predicted(session.photo, self.main, chosen.options())
         return [(f"{names[index]} · {probability:.2f}", index) for index, probability in predicted]
 
     def add(self, session: Session, files: Iterable[tuple[Path, str]]) -> None:
@@ -126,13 +126,13 @@ class Page:
         """
         drawn: Boxes = typed(tuple[tuple[int, int, int, int], ...], boxes, "boxes")
         session.judge(
-            "accepted", self._result(session, self.main, self._asked(session, label), chosen), drawn
+            "accepted", self._result(session, self.main, self._asked(session, label, chosen), chosen), drawn
         )
         session.go(session.place + 1)
 
     def reject(self, session: Session, label: Label, chosen: Settings) -> None:
         """Note that the boxes are wrong, and go to the next photograph."""
-        result = self._result(session, self.main, self._asked(session, label), chosen)
+        result = self._result(session, self.main, self._asked(session, label, chosen), chosen)
         session.judge("rejected", result, None)
         session.go(session.place + 1)
 
@@ -177,13 +177,13 @@ class Page:
         session.turn += 1
         return {"turn": session.turn, "editable": editable}
 
-    def _asked(self, session: Session, label: Label) -> int:
+    def _asked(self, session: Session, label: Label, chosen: Settings) -> int:
         """Index of the class in the main model: the most probable if none was chosen."""
         if label is not None and label != "":
             return self.bench.localizers[self.main].model.classes.index(label)
         if session.photo is None:
             raise WsolError("there is no photograph")
-        return self.bench.predicted(session.photo, self.main, 1)[0][0]
+        return self.bench.predicted(session.photo, self.main, chosen.options(), 1)[0][0]
 
     def _result(self, session: Session, model: str, index: int, chosen: Settings) -> Localization:
         if session.photo is None:
