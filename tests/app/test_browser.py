@@ -374,14 +374,14 @@ def test_keyboard_alone_is_enough(visit: Open) -> None:
 
 def _press_until_dialog(page: "Page") -> None:
     """Press Enter until the file dialog opens: Gradio makes its field anew just after the page has loaded."""
-    for _ in range(8):
-        opened: list[object] = []
-        page.once("filechooser", opened.append)
-        page.keyboard.press("Enter")
-        for _ in range(10):
-            page.wait_for_timeout(100)
-            if opened:
-                return
+    opened: list[object] = []
+    page.once("filechooser", lambda chooser: opened.append(chooser))
+    for attempt in range(60):
+        if attempt % 10 == 0:
+            page.keyboard.press("Enter")
+        page.wait_for_timeout(100)
+        if opened:
+            return
     raise AssertionError("the file dialog does not open")
 
 
