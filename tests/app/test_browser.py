@@ -375,7 +375,11 @@ def test_keyboard_alone_is_enough(visit: Open) -> None:
 def _press_until_dialog(page: "Page") -> None:
     """Press Enter until the file dialog opens: Gradio makes its field anew just after the page has loaded."""
     opened: list[object] = []
-    page.once("filechooser", lambda chooser: opened.append(chooser))
+
+    def note(chooser: object) -> None:
+        opened.append(chooser)
+
+    page.once("filechooser", note)
     for attempt in range(60):
         if attempt % 10 == 0:
             page.keyboard.press("Enter")
