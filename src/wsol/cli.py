@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from jsonargparse import Namespace
 
 from wsol.commands import EXIT_INTERRUPTED, EXIT_USAGE
+from wsol.commands.app import app, app_parser
 from wsol.commands.compare import compare, compare_parser
 from wsol.commands.data import add_data_commands, data, data_parser
 from wsol.commands.evaluate import evaluate, evaluate_parser
@@ -91,6 +92,7 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand(
         "export", export_parser(), help="write a model with its map as one graph (ONNX, torch.export)"
     )
+    commands.add_subcommand("app", app_parser(), help="look at photographs in the browser; correct boxes")
     about_data = data_parser()
     commands.add_subcommand("data", about_data, help="check, find or convert a data set")
     add_data_commands(about_data)  # jsonargparse takes commands level by level
@@ -104,5 +106,6 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "evaluate": evaluate,
     "compare": compare,
     "export": export,
+    "app": app,
     "data": data,
 }

@@ -50,6 +50,16 @@ def render(comparison: Comparison, format: TableFormat, width: int | None = None
     Raises:
         ValueError: another format.
     """
+    start = _PAGE if format == "html" else ""
+    return start + _body(comparison, format, width)
+
+
+def html_tables(comparison: Comparison) -> str:
+    """The tables and notes of a comparison as HTML for a page of one's own; names are escaped."""
+    return _body(comparison, "html", None)
+
+
+def _body(comparison: Comparison, format: TableFormat, width: int | None) -> str:
     writers = {"terminal": _terminal, "markdown": _markdown, "html": _html, "latex": _latex}
     if format not in writers:
         raise ValueError(f"format must be one of {', '.join(writers)}, got {format!r}")
@@ -57,8 +67,7 @@ def render(comparison: Comparison, format: TableFormat, width: int | None = None
     if comparison.tests is not None or comparison.test_notes:
         parts.append((comparison.tests, comparison.test_notes))
     texts = [writers[format](*part, width) for part in parts]
-    start = _PAGE if format == "html" else ""
-    return start + "\n".join(text.rstrip("\n") + "\n" for text in texts)
+    return "\n".join(text.rstrip("\n") + "\n" for text in texts)
 
 
 def _terminal(frame: "pd.DataFrame | None", notes: tuple[str, ...], width: int | None) -> str:

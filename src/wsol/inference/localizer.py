@@ -3,7 +3,7 @@
 import glob
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,20 +172,29 @@ class Localizer(MapMaker):
             labels = torch.full_like(probabilities[:, :1], asked, dtype=torch.long)
             top = probabilities[:, asked : asked + 1]
         by_rank = [
-            self._localize_class(seen, labels[:, rank], top[:, rank], sources, sizes)
+            self.of_maps(self.raw_maps(seen, labels[:, rank]), labels[:, rank], top[:, rank], sources, sizes)
             for rank in range(labels.shape[1])
         ]
         return [replace(best, alternatives=tuple(others)) for best, *others in zip(*by_rank, strict=True)]
 
-    def _localize_class(
+    @torch.inference_mode()
+    def of_maps(
         self,
-        seen: Seen,
+        raw: Mapping[str, Tensor],
         labels: Tensor,
         probabilities: Tensor,
         sources: Sequence[Any],
         sizes: Sequence[tuple[int, int]],
     ) -> list[Localization]:
-        raw = self._raw_maps(seen, labels)
+        """Boxes of maps that were made before: threshold and components, without the network.
+
+        Args:
+            raw: of :meth:`raw_maps`, with options of the same map.
+            labels: (B,), int64, whose maps they are.
+            probabilities: (B,), of these classes.
+            sources: where each image is from.
+            sizes: (height, width) of each original.
+        """
         maps = normalize(upsample(raw["map"], self.model.input_size))  # (B, h, w)
         levels = self.options.build_threshold()(maps)
         found = boxes_.find(foreground(maps, levels).cpu().numpy(), self.options.boxes)
@@ -214,8 +223,17 @@ class Localizer(MapMaker):
             )
         return results
 
-    def _raw_maps(self, seen: Seen, labels: Tensor) -> dict[str, Tensor]:
-        """The map of the boxes, F and S: (B, h', w') each, float32."""
+    @torch.inference_mode()
+    def raw_maps(self, seen: Seen, labels: Tensor) -> dict[str, Tensor]:
+        """The map of the boxes, F and S, of one class an image.
+
+        Args:
+            seen: of :meth:`wsol.inference.mapmaker.MapMaker.see`, with options of the same passes.
+            labels: (B,), int64, on the same device.
+
+        Returns:
+            ``map``, ``norm`` and ``similarity``: (B, h', w') each, float32.
+        """
         norm, similarity = self.classifier.decompose(seen.features, labels)
         both = {"norm": norm, "similarity": similarity}
         ready = self.map in both and self.options.is_plain

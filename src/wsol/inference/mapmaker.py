@@ -1,8 +1,9 @@
 """From images to maps: the network on its device, and all passes that the options ask for."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -60,14 +61,7 @@ class MapMaker:
                 "nothing. Train it first, or give a checkpoint."
             )
         self.model = model
-        options = options or LocalizerOptions()
-        method = METHODS[model.method]
-        if options.norm_share and "norm" not in method.maps:
-            raise UsageError(f"norm_share does not go with {method.title}: {method.why}")
-        self.options = options.resolved(model.use)
-        check(model.method, map=self.map)
-        if "norm" not in method.maps:
-            self.options = replace(self.options, norm_share=0.0)
+        self.options = self._resolved(options or LocalizerOptions())
         self.runtime = runtime or RuntimeOptions()
         self.device = _device(self.runtime)
         folded = cast("Classifier", fold_batch_norms(model.classifier, model.input_size))
@@ -75,7 +69,29 @@ class MapMaker:
         self._mean, self._std = (
             torch.tensor(values, device=self.device)[:, None, None] for values in (model.mean, model.std)
         )
+        self._taken = {1.0}  # scales that the network is known to take, for all options
         self._check_scales()
+
+    def with_options(self, options: LocalizerOptions) -> Self:
+        """The same network, in the same memory, with other options.
+
+        Raises:
+            ModelError: the network cannot take pictures of a scale that they ask for.
+            UsageError: a map that does not go with the method that the model was trained by.
+        """
+        other = copy.copy(self)
+        other.options = self._resolved(options)
+        other._check_scales()
+        return other
+
+    def _resolved(self, options: LocalizerOptions) -> LocalizerOptions:
+        """Options with what the model was trained for where nothing was chosen; refuses what it cannot do."""
+        method = METHODS[self.model.method]
+        if options.norm_share and "norm" not in method.maps:
+            raise UsageError(f"norm_share does not go with {method.title}: {method.why}")
+        resolved = options.resolved(self.model.use)
+        check(self.model.method, map=resolved.map or "cam")
+        return resolved if "norm" in method.maps else replace(resolved, norm_share=0.0)
 
     @property
     def map(self) -> MapKind:
@@ -130,7 +146,7 @@ class MapMaker:
         Raises:
             ModelError: this one does, and others are asked for.
         """
-        for scale in {*(self.options.scales or ())} - {1.0}:
+        for scale in {*(self.options.scales or ())} - self._taken:
             image = resized(torch.zeros(1, 3, *self.model.input_size, device=self.device), scale)
             try:
                 self.forward(image)
@@ -140,6 +156,7 @@ class MapMaker:
                     f"{self.model.name} cannot take pictures of {height} × {width} pixels, as the scale "
                     f"{scale:g} asks for: choose --preset fast, or other --scales ({error or 'refused'})"
                 ) from error
+            self._taken.add(scale)
 
     @torch.inference_mode()
     def score_maps(self, seen: Seen, labels: Tensor) -> Tensor:

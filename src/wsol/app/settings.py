@@ -1,0 +1,79 @@
+"""What is chosen on the page for one view, as options of a localizer, and what is usual."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from wsol.boxes import BoxesKind
+from wsol.inference.localizer import Localizer
+from wsol.inference.options import PRESETS, LocalizerOptions, Preset
+from wsol.maps import MapKind
+from wsol.methods import METHODS
+from wsol.report.overlay import MAP_NAMES
+from wsol.thresholds import PercentileThreshold, ThresholdKind
+
+THRESHOLDS = {"max": "the maximum", "percentile": "a percentile"}
+BOXES = {"largest": "the largest component", "all": "all"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The controls of one view, in the order in which the page has them."""
+
+    map: MapKind
+    preset: Preset
+    threshold: ThresholdKind
+    ratio: float
+    percentile: float
+    boxes: BoxesKind
+
+    def options(self) -> LocalizerOptions:
+        """As options of a localizer.
+
+        Raises:
+            ValueError: a value that is none of a control's.
+        """
+        return LocalizerOptions(
+            map=self.map,
+            preset=self.preset,
+            threshold=self.threshold,
+            ratio=self.ratio,
+            percentile=self.percentile if self.threshold == "percentile" else None,
+            boxes=self.boxes,
+        )
+
+
+def first(localizer: Localizer) -> Settings:
+    """Where the controls stand at first: as the localizer's own options.
+
+    A mixture of parts that is no preset is shown as the preset that it was made from.
+    """
+    made = localizer.options
+    return usual(
+        localizer, made.map or "cam", made.matches or made.preset, made.threshold or "max", made.boxes
+    )
+
+
+def usual(
+    localizer: Localizer, map: MapKind, preset: Preset, threshold: ThresholdKind, boxes: BoxesKind
+) -> Settings:
+    """With the τ and percentile that are usual for the model, map, preset and threshold.
+
+    Raises:
+        UsageError: the map does not go with the model's method.
+        ValueError: a value that is none of a control's.
+    """
+    options = LocalizerOptions(map=map, preset=preset, threshold=threshold, boxes=boxes)
+    made = localizer.with_options(options).options.build_threshold()
+    percentile = made.percentile if isinstance(made, PercentileThreshold) else PercentileThreshold.percentile
+    return Settings(map, preset, threshold, made.ratio, percentile, boxes)
+
+
+def maps(localizer: Localizer) -> list[tuple[str, MapKind]]:
+    """The maps that go with the model's method, by the names that people see."""
+    known: tuple[MapKind, ...] = get_args(MapKind)
+    return [(MAP_NAMES[kind], kind) for kind in known if kind in METHODS[localizer.model.method].maps]
+
+
+def presets() -> list[Preset]:
+    """All presets, the fastest first."""
+    return list(PRESETS)

@@ -1,0 +1,109 @@
+"""``wsol app``: what it is asked for is what it serves."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.evaluation.conftest import Write, write
+from tests.inference.conftest import checkpoint
+from wsol.app.page import Page
+from wsol.cli import main
+from wsol.models import ModelOptions
+
+__all__ = ["checkpoint", "write"]  # fixtures
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Gradio's own
+
+
+class Served(Exception):  # noqa: N818 - no error
+    """Raised where serving would begin."""
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Page, str, int | None]]:
+    """What would be served."""
+    layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
+    asked: list[tuple[Page, str, int | None]] = []
+
+    def launch(page: Page, host: str, port: int | None) -> None:
+        asked.append((page, host, port))
+        raise Served
+
+    monkeypatch.setattr(layout, "launch", launch)
+    return asked
+
+
+def words(options: ModelOptions) -> list[str]:
+    assert options.checkpoint
+    assert options.classes
+    return [
+        "--model", options.backbone, "--checkpoint", options.checkpoint, "--classes", options.classes,
+        "--input-size", str(options.input_size), "--device", "cpu",
+    ]  # fmt: skip
+
+
+def test_options_take_effect(
+    served: list[tuple[Page, str, int | None]],
+    checkpoint: ModelOptions,
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results = [write("one", name="one"), write("two", name="two")]
+    folders = [str(result.folder) for result in results]
+    more = ["--preset", "fast", "--map", "similarity", "--threshold", "percentile", "--percentile", "80"]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Served):
+        main(["app", *words(checkpoint), *more, "--evaluations", *folders, "--port", "1234", "--host", "::1"])
+    ((page, host, port),) = served
+    assert (host, port, page.main) == ("::1", 1234, "resnet18")
+    assert [result.name for result in page.results] == ["one", "two"]
+    options = page.bench.localizers["resnet18"].options
+    assert (options.map, options.preset, options.threshold, options.percentile) == (
+        "similarity", "fast", "percentile", 80,
+    )  # fmt: skip
+
+
+def test_results_in_the_folder_evaluations_are_found(
+    served: list[tuple[Page, str, int | None]],
+    checkpoint: ModelOptions,
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write("evaluations/mine", name="mine")
+    monkeypatch.chdir(next(tmp_path.rglob("evaluations")).parent)
+    with pytest.raises(Served):
+        main(["app", *words(checkpoint)])
+    assert [result.name for result in served[0][0].results] == ["mine"]
+    assert served[0][1:] == ("127.0.0.1", None)
+
+
+def test_what_cannot_be_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    cases = [
+        (["--evaluations", str(tmp_path / "none")], 1, "none"),
+        (["--model", "a", "b", "--input-size", "64"], 2, "options of a model are for one model"),
+        (["--model", "no_such_network"], 1, "no_such_network"),
+    ]
+    for arguments, code, told in cases:
+        assert main(["app", *arguments]) == code
+        assert told in capsys.readouterr().err
+
+
+def test_without_gradio_it_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "wsol.app.layout", raising=False)
+    assert main(["app"]) == 2
+    assert "wsol app needs gradio: pip install 'wsol[app]'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told(checkpoint: ModelOptions, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("gradio", reason="needs wsol[app]")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert main(["app", *words(checkpoint), "--port", str(port)]) == 2
+    assert f"port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().err
