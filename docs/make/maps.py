@@ -165,7 +165,16 @@ def _nearest(area: torch.Tensor, share: float, allowed: torch.Tensor) -> int:
 
 def _legend(axis: Axes, colours: dict[str, str]) -> None:
     handles = [Patch(facecolor=colour, label=text) for text, colour in colours.items()]
-    axis.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.48, 0.98), ncols=2, fontsize=8, handlelength=1, borderpad=0, columnspacing=1)
+    axis.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.48, 0.98),
+        ncols=2,
+        fontsize=8,
+        handlelength=1,
+        borderpad=0,
+        columnspacing=1,
+    )
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from wsol.methods.has import HaS, HaSOptions
 from wsol.models import Classifier
 from wsol.models.layers import watch
 
-PICTURE, SEED = 9, 1
-"""Of the drawn test pictures: which is shown, and what is drawn at random in it."""
+PICTURE = 9
+"""Of the drawn test pictures: which is shown."""
 
 NAMES = ("Egyptian cat", "espresso", "tripod", "moped")
 
@@ -115,17 +115,23 @@ def bridging(path: Path, label: str, run: Path) -> None:
     attention = features.mean(dim=1)[0]
     heat(axes[1, 1], attention, picture, f"an inner map a: mean over\nthe channels of {layer}", coarse=True)
     region = attention > options.drop_threshold * attention.max()
-    erased = attentive_dropout(
-        features,
-        threshold=options.drop_threshold,
-        probability=options.drop_probability,
-        generator=Generator().manual_seed(SEED),
+    draws = (
+        attentive_dropout(
+            features,
+            threshold=options.drop_threshold,
+            probability=options.drop_probability,
+            generator=Generator().manual_seed(seed),
+        )
+        for seed in range(100)
     )
+    erased = next(draw for draw in draws if not torch.equal(draw, features))
     gone = (erased == 0).all(dim=1)[0] & region
-    title = f"where a > {options.drop_threshold} · max (blue), some\npixels are erased (red) …"
+    title = f"where a > {options.drop_threshold} · max, pixels are\nerased (red) or kept (blue) …"
     regions(axes[1, 2], gone, region & ~gone, picture, title)
-    with watch(classifier.network, {layer: lambda _: erased}), torch.inference_mode():
-        changed = classifier.features(normalised([path])) - sight.features
+    with torch.inference_mode():
+        changed = -classifier.features(normalised([path]))
+        with watch(classifier.network, {layer: lambda _: erased}):
+            changed += classifier.features(normalised([path]))
     title = "… and L_drop lowers the change\nof the features, |f − f_erased|"
     heat(axes[1, 3], changed.abs().mean(dim=1)[0], picture, title, coarse=True)
     save(figure, "bridging")

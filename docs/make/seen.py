@@ -62,7 +62,9 @@ def localizer(model: str = "efficientnet_lite0") -> Localizer:
     return wsol.load(model, preset="fast", device="cpu")
 
 
-def look(path: Path, *, label: str | None = None, model: str = "efficientnet_lite0", side: int = 400) -> Sight:
+def look(
+    path: Path, *, label: str | None = None, model: str = "efficientnet_lite0", side: int = 400
+) -> Sight:
     """Run the network on a picture, shown with ``side`` pixels at most.
 
     Args:

@@ -20,7 +20,21 @@ from wsol.maps import normalize, upsample
 from wsol.report.curves import INK, QUIET, plot_style
 from wsol.report.overlay import PALETTE
 
-__all__ = ["BLUE", "INK", "PAPER", "QUIET", "RED", "box", "canvas", "grid", "heat", "plot_style", "regions", "save", "show"]
+__all__ = [
+    "BLUE",
+    "INK",
+    "PAPER",
+    "QUIET",
+    "RED",
+    "box",
+    "canvas",
+    "grid",
+    "heat",
+    "plot_style",
+    "regions",
+    "save",
+    "show",
+]
 
 FOLDER = Path(__file__).parents[1] / "images" / "concepts"
 RED, BLUE = PALETTE[0], PALETTE[1]

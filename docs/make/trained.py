@@ -90,7 +90,13 @@ def acol() -> None:
     show(axes[0, 0], picture, f"class “{label}”")
     heat(axes[0, 1], a, picture, "head A's map", coarse=True)
     erased = a >= classifier.threshold
-    regions(axes[0, 2], erased, torch.zeros_like(erased), picture, f"≥ {classifier.threshold}: erased\nfor head B (red)")
+    regions(
+        axes[0, 2],
+        erased,
+        torch.zeros_like(erased),
+        picture,
+        f"≥ {classifier.threshold}: erased\nfor head B (red)",
+    )
     heat(axes[0, 3], b, picture, "head B's map,\nof what is left", coarse=True)
     heat(axes[0, 4], both, picture, "ACoL's map:\nthe maximum of both", coarse=True)
     save(figure, "acol")
@@ -112,7 +118,10 @@ def spg() -> None:
     options = method.options
     index = torch.tensor([model.classes.index(label)])
     inner: dict[str, Tensor] = {}
-    with torch.inference_mode(), watch(model.classifier.network, {name: _keep(inner, name) for name in method.layers}):
+    with (
+        torch.inference_mode(),
+        watch(model.classifier.network, {name: _keep(inner, name) for name in method.layers}),
+    ):
         features, _ = model.classifier(normalised([path]))
         maps = [
             normalize(_up(class_activation_map(features, model.classifier.linear.weight, index)[:, None])),
@@ -132,9 +141,17 @@ def spg() -> None:
     picture = np.asarray(Image.open(path).convert("RGB"))
     figure, axes = grid(2, 3, height=4.6, width=7.6)
     titles = ("CAM of the class", "what B2 says, σ(B2)", "mean of σ(B1) and σ(B2)")
-    for column, (each, target, title, learner) in enumerate(zip(maps, targets, titles, ("B2", "B1", "C"), strict=True)):
+    for column, (each, target, title, learner) in enumerate(
+        zip(maps, targets, titles, ("B2", "B1", "C"), strict=True)
+    ):
         heat(axes[0, column], each[0], picture, title, limits=(0, 1))
-        regions(axes[1, column], target == 1, target == 0, picture, f"its sure pixels teach {learner}:\nred foreground, blue background")
+        regions(
+            axes[1, column],
+            target == 1,
+            target == 0,
+            picture,
+            f"its sure pixels teach {learner}:\nred foreground, blue background",
+        )
     assert IGNORED not in (0, 1)
     save(figure, "spg")
 
@@ -151,6 +168,8 @@ def main() -> None:
     """Write them all."""
     with plot_style():
         badges()
+        acol()
+        spg()
 
 
 if __name__ == "__main__":
