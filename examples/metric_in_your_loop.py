@@ -18,6 +18,7 @@ for _ in range(3):  # batches of your loader
     largest.update(maps, boxes, rank=torch.tensor([0, 0, 1, 7]))  # place of the true class among the scores
     every.update(maps, boxes)
     pixels.update(maps, masks)
-for metric in (largest, every, pixels):
-    print({name: round(float(value), 3) for name, value in dict(metric.compute()).items()})
+for metric in (largest, every):
+    print({name: round(float(value), 3) for name, value in metric.compute().items()})
+print("PxAP", round(float(pixels.compute()), 3))
 print("at τ = 0.2, fixed:", largest.at(0.2))

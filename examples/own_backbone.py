@@ -12,14 +12,13 @@ from wsol.data.samples import sample_photographs
 save_file(timm.create_model("resnet18", num_classes=2).state_dict(), "mine.safetensors")
 Path("mine.txt").write_text("cat\ndog\n")
 
-localizer = wsol.load("resnet18", checkpoint="mine.safetensors", classes="mine.txt", preset="fast")
-result = localizer(sample_photographs()[0])
-print(result.label, result.boxes.tolist(), "map of", result.raw_maps["map"].shape)
-
-finer = wsol.load(
-    "resnet18", checkpoint="mine.safetensors", classes="mine.txt", input_size=448, preset="fast"
-)
-print("at 448 pixels the map is", finer(sample_photographs()[0]).raw_maps["map"].shape)
+for size in (224, 448):
+    localizer = wsol.load(
+        "resnet18", checkpoint="mine.safetensors", classes="mine.txt", input_size=size, preset="fast"
+    )
+    result = localizer(sample_photographs()[0])
+    assert isinstance(result, wsol.Localization)  # of a folder it would be a list
+    print(result.label, result.boxes.tolist(), "map of", result.raw_maps["map"].shape, "at", size, "pixels")
 
 try:
     wsol.load("convnext_atto")

@@ -7,6 +7,7 @@ from wsol.data.samples import sample_photographs
 
 localizer = wsol.load("efficientnet_lite0", preset="fast")
 result = localizer(sample_photographs()[0])
+assert isinstance(result, wsol.Localization)  # of a folder it would be a list
 norm, similarity = result.raw_maps["norm"], result.raw_maps["similarity"]  # F in [0, 1], S in [-1, 1]
 print(f"{result.label}: S from {similarity.min():.2f} to {similarity.max():.2f}")
 print(

@@ -8,7 +8,9 @@ from wsol.export import FORMATS
 
 photographs = sample_photographs()
 localizer = wsol.load("efficientnet_lite0", preset="fast")
-results = localizer(photographs)
+results = [
+    result for _, result in localizer.stream(photographs, workers=0) if isinstance(result, wsol.Localization)
+]
 output = Path("exported")
 output.mkdir(exist_ok=True)
 for name, (write, target) in FORMATS.items():  # coco, yolo, voc, label-studio, csv, masks

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 
 import wsol
 from docs.make.seen import Sight, look
-from docs.make.style import BLUE, INK, RED, box, canvas, grid, heat, plot_style, save, show
+from docs.make.style import BLUE, INK, RED, box, canvas, columns, grid, heat, plot_style, save, show
 from wsol.data.samples import sample_photographs
 from wsol.thresholds import MaximumThreshold, PercentileThreshold, Threshold, foreground
 
@@ -26,7 +26,7 @@ def steps(sight: Sight) -> None:
     share = weight * wsol.pooling.global_average_pool(sight.features)[0]  # of the class score
     strongest = share.argsort(descending=True)[:3].tolist()
     figure = canvas(10, 2.3)
-    left, photo, whole, fine, found = figure.subfigures(1, 5, width_ratios=(1.5, 0.72, 1.5, 1.5, 1.5))
+    left, photo, whole, fine, found = columns(figure, (1.5, 0.72, 1.5, 1.5, 1.5))
     show(left.subplots(), sight.picture, "photograph, and 3 channels\nof its features × weights")
     for axis, channel in zip(photo.subplots(3, 1), strongest, strict=True):
         heat(axis, features[channel].clamp(min=0), sight.picture, coarse=True)
@@ -48,7 +48,7 @@ def reach(sights: dict[str, Sight], name: str) -> None:
     """GAP divides by the whole area: a channel's average tells its area; TAP's does not."""
     sight = sights[name]
     figure = canvas(10, 2.9)
-    few, many, right = figure.subfigures(1, 3, width_ratios=(1, 1, 1.15))
+    few, many, right = columns(figure, (1, 1, 1.15))
     features = sight.features.clamp(min=0)
     area = (features > ACTIVE * features.amax(dim=(2, 3), keepdim=True)).float().mean(dim=(2, 3))[0]
     peak = features.amax(dim=(2, 3))[0]

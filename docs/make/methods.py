@@ -106,7 +106,8 @@ def bridging(path: Path, label: str, run: Path) -> None:
     title = f"S: how much like the class,\n{similarity.min():.2f} … {similarity.max():.2f}"
     heat(axes[0, 2], similarity, picture, title, coarse=True)
     above, below = norm > options.foreground, norm < options.background
-    title = f"L_sim raises S where F > {options.foreground} (red),\nlowers it where F < {options.background} (blue)"
+    title = f"L_sim raises S where F > {options.foreground} (red),\n"
+    title += f"lowers it where F < {options.background} (blue)"
     regions(axes[0, 3], above, below, picture, title)
     title = "L_norm raises F where S > 0 (red),\nlowers it where S < 0 (blue)"
     regions(axes[1, 0], similarity > 0, similarity < 0, picture, title)

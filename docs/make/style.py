@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
@@ -58,6 +58,11 @@ def grid(rows: int, columns: int, *, height: float, width: float = 10.0) -> tupl
     return figure, axes
 
 
+def columns(figure: Figure, widths: Sequence[float]) -> list[SubFigure]:
+    """Parts of a figure side by side, each laid out for itself."""
+    return list(np.atleast_1d(np.asarray(figure.subfigures(1, len(widths), width_ratios=widths))))
+
+
 def show(axis: Axes, picture: Picture, title: str = "") -> None:
     """A picture (H, W, 3), or grey (H, W), as it is."""
     axis.set_axis_off()
@@ -97,10 +102,10 @@ def heat(
         if limits is None:
             array = normalize(array[None])[0]
     low, high = limits or (float(array.min()), float(array.max()))
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     axis.imshow(
-        array.numpy(), cmap=colours, vmin=low, vmax=high, alpha=alpha, extent=(-0.5, width - 0.5, height - 0.5, -0.5),
-        interpolation="nearest",
-    )  # fmt: skip
+        array.numpy(), colours, vmin=low, vmax=high, alpha=alpha, extent=extent, interpolation="nearest"
+    )
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)
     _title(axis, title)
@@ -123,10 +128,9 @@ def regions(axis: Axes, foreground: Tensor, background: Tensor, picture: Picture
 def box(axis: Axes, extent: Sequence[float], colour: str = RED, *, dashed: bool = False) -> None:
     """A box, x0, y0, x1, y1 in the picture's pixels."""
     x0, y0, x1, y1 = (float(value) for value in extent)
-    style = "--" if dashed else "-"
-    axis.add_patch(
-        Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color=colour, linewidth=2.2, linestyle=style)
-    )  # fmt: skip
+    outline = Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, color=colour, linewidth=2.2)
+    outline.set_linestyle("--" if dashed else "-")
+    axis.add_patch(outline)
 
 
 def save(figure: Figure, name: str) -> Path:

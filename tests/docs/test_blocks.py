@@ -1,4 +1,4 @@
-"""Every code block of README and docs/ runs: Python is executed, commands are parsed and, where cheap, run."""
+"""Every code block of README and docs/ runs: Python whole, commands are parsed and the cheap ones run."""
 
 import importlib.util
 import re
@@ -94,7 +94,7 @@ def _wsol(words: list[str], where: str) -> None:
 
 
 def _is_cheap(words: list[str]) -> bool:
-    """Commands of seconds, whose inputs are there: not the papers' data sets, nor what a reader would name."""
+    """Commands of seconds, whose inputs are there: not the papers' data sets, nor a reader's own."""
     if words[:2] == ["data", "guide"]:
         return True
     named = any(ANY_FILE.search(word) for word in words)

@@ -25,8 +25,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("example", [name for name in EXAMPLES if name != ONNX])
-def test_it_runs(example: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a program, in a folder of its own."""
+def test_it_runs(
+    example: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a program, in a folder of its own; with small heads: to write their weights takes the time."""
+    for method in ("acol", "spg"):
+        monkeypatch.setattr(f"wsol.methods.{method}.WIDTH", 32)
     runpy.run_path(str(ROOT / example), run_name="__main__")
     assert capsys.readouterr().out
 
