@@ -1,7 +1,6 @@
-"""An extension of griffe: ``:class:`wsol.X```, as docstrings write it, becomes a link where X has an anchor."""
+"""An extension of griffe: roles as docstrings write them, ``:class:`wsol.X```, become links."""
 
 import re
-from typing import Any
 
 from griffe import Extension, Object
 
@@ -11,7 +10,7 @@ ROLE = re.compile(r":(?:class|func|meth|mod|data):`~?([\w.]+)`")
 class Roles(Extension):
     """Rewrite the roles in every docstring."""
 
-    def on_object(self, *, obj: Object, **_: Any) -> None:
+    def on_object(self, *, obj: Object, **_: object) -> None:
         """Rewrite those of one object."""
         if obj.docstring is None:
             return

@@ -35,8 +35,8 @@ from wsol.training.run import open_parts
 SHOWN = (8, 9, 16, 20)
 """Of the drawn test pictures."""
 
-ERASED = 6
-"""The training picture of AE."""
+ERASED = 60
+"""The training picture of AE, a crop of the motorcycle."""
 
 PHOTOGRAPH = 3
 """The sample photograph of ACoL and SPG."""
@@ -159,7 +159,7 @@ def ae() -> None:
         picture,
         "AE's map: the maximum of all\nsteps' maps of the whole image",
     )
-    show(axes[0, 3], picture, "in use")
+    show(axes[0, 3], picture, "in use, nothing is erased")
     save(figure, "ae")
 
 
