@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format endurance benchmark browser clean
+.PHONY: demo test lint format endurance benchmark browser docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wsol demo
@@ -30,6 +30,10 @@ benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.evaluate_maps
 	$(BIN)/python benchmarks/train_step.py
 
+# The documentation site, in site/; a warning is an error. `python -m docs.make` draws its figures anew.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # The report is tested in Debian's chromium; without it, and without the right to install it, those tests are skipped.
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
@@ -45,8 +49,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@ $(VENV)/.demo
 
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) wsol-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site wsol-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

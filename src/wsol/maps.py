@@ -55,10 +55,9 @@ def decompose(features: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor,
         labels: (B,), int64.
 
     Returns:
-        F: (B, h, w) in [0, 1], ‖f(p)‖ min–maxed over the positions of each image
-        (denominator + 1e-15); a constant norm gives zeros.
-        S: (B, h, w) in [-1, 1]; 0 where the feature or the weight is zero.
-        Both in float32 for half-precision features, in which 1e-15 is 0.
+        F and S, (B, h, w) each. F is in [0, 1], ‖f(p)‖ min–maxed over the positions of each image
+        (denominator + 1e-15); a constant norm gives zeros. S is in [-1, 1], and 0 where the feature or
+        the weight is zero. Both in float32 for half-precision features, in which 1e-15 is 0.
 
     Raises:
         ValueError: shapes that do not fit.

@@ -42,7 +42,7 @@ class Localizations(list[Localization]):
 class Localizer(MapMaker):
     """Finds the object of a class in photographs.
 
-    Example:
+    Examples:
         >>> localizer = wsol.load("efficientnet_lite0")
         >>> result = localizer("cat.jpg")
         >>> result.label, result.boxes, result.score

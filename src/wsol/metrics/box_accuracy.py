@@ -117,10 +117,10 @@ class BoxAccuracy(ImageMetric):
             Values in [0, 1], float64 tensors without dimensions, by name.
 
             - ``contours="largest"``: ``MaxBoxAcc@δ`` for every δ, each at the best τ of its own; with 0.5
-              among the δ also ``MaxBoxAcc`` and ``GT-known Loc`` (both are ``MaxBoxAcc@0.5``) and, where
-              ranks were given, ``Top-1 Loc`` and ``Top-5 Loc`` at GT-known's best τ.
+                among the δ also ``MaxBoxAcc`` and ``GT-known Loc`` (both are ``MaxBoxAcc@0.5``) and, where
+                ranks were given, ``Top-1 Loc`` and ``Top-5 Loc`` at GT-known's best τ.
             - ``contours="all"``: ``MaxBoxAccV2@δ`` for every δ, each at the best τ of its own; with the
-              δ 0.3, 0.5 and 0.7 also their mean ``MaxBoxAccV2``.
+                δ 0.3, 0.5 and 0.7 also their mean ``MaxBoxAccV2``.
 
         Raises:
             ValueError: no image was seen, or ranks were given only for some.

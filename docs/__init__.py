@@ -1,0 +1,1 @@
+"""The documentation: pages, and in ``docs.make`` the code that makes their figures."""

@@ -1,0 +1,1 @@
+"""What the pages are made with: figures from the code itself, and links to files beside ``docs/``."""

@@ -1,0 +1,56 @@
+"""The fenced blocks of the pages, and the commands in them."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        page: of the repository.
+        line: where it begins, counted from 1.
+        language: as the fence says; "" where it does not.
+        text: what is inside.
+    """
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+
+def pages() -> list[str]:
+    """README and all pages of docs/, by their path in the repository."""
+    found = sorted((ROOT / "docs").rglob("*.md"))
+    return ["README.md", *(page.relative_to(ROOT).as_posix() for page in found)]
+
+
+def blocks(page: str) -> list[Block]:
+    """The blocks of a page, in their order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    fences = len(re.findall(r"^\s*```", text, re.MULTILINE))
+    found = [
+        Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2])
+        for match in BLOCK.finditer(text)
+    ]
+    if fences != 2 * len(found):
+        raise ValueError(f"{page}: {fences} fences, but {len(found)} blocks that begin at a line's start")
+    return found
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The commands of a shell block as words, without variables before them and comments behind them."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    split = [shlex.split(line, comments=True) for line in lines]
+    return [
+        words[next(i for i, word in enumerate(words) if not re.fullmatch(r"[A-Z_]+=.*", word)) :]
+        for words in split
+        if words
+    ]
