@@ -1,11 +1,15 @@
 """Every code block of README and docs/ runs: Python whole, commands are parsed and the cheap ones run."""
 
 import importlib.util
+import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.docs.blocks import ROOT, Block, blocks, commands, pages
 from wsol.cli import _parser, main
@@ -14,7 +18,7 @@ from wsol.training.recipes import read_yaml
 TEXT = ("", "text")
 """Languages of blocks that are not run."""
 
-ELSEWHERE = {"export", "git", "make", "pip", "ray"}
+ELSEWHERE = {"cd", "export", "git", "label-studio", "make", "pip", "ray"}
 """First words of commands that install, build, or start what other machines share: they are not run."""
 
 LAUNCHERS = {"srun", "torchrun"}
@@ -31,6 +35,8 @@ def test_blocks_of_a_page(page: str, place: Path, tables: Path, capsys: pytest.C
     """In the order of the page, in one folder and one Python."""
     if page == "docs/scale.md":
         shutil.copytree(tables, place / "found")
+    if page == "docs/annotate.md":
+        (place / "val.json").write_text(json.dumps([*_corrected(place)]))
     known: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
         if block.language == "python":
@@ -43,6 +49,17 @@ def test_blocks_of_a_page(page: str, place: Path, tables: Path, capsys: pytest.C
         else:
             assert block.language in TEXT, f"{page}:{block.line}: {block.language} is not covered"
     capsys.readouterr()
+
+
+def _corrected(place: Path) -> Iterator[dict[str, Any]]:
+    """What Label Studio exports of photographs that a person has drawn boxes in."""
+    for path in sorted((place / "photos").rglob("*.jpg")):
+        box = {"x": 10, "y": 10, "width": 50, "height": 60, "rectanglelabels": [path.parent.name]}
+        with Image.open(path) as photo:
+            size = {"original_width": photo.width, "original_height": photo.height}
+        region = {"type": "rectanglelabels", "value": box, **size}
+        address = f"/data/local-files/?d={path.relative_to(place)}"
+        yield {"data": {"image": address}, "annotations": [{"result": [region]}]}
 
 
 def _execute(block: Block, known: dict[str, object]) -> None:

@@ -18,7 +18,7 @@ SLACK = 0.01
 
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])")
 _ODD_PATH = re.compile(r"^[/.]|^[A-Za-z]:|//|/\.|/$|\\|[\x00-\x1f]")
-_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
+_WHOLE = re.compile(r"[ \t]*[+-]?[0-9]{1,18}[ \t]*")
 
 
 @dataclass(frozen=True)
