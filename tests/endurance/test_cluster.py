@@ -60,7 +60,10 @@ def cluster() -> Iterator[Cluster]:
     """Three nodes of one core each; this process is the driver, on the first."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 2**27})
+        nodes = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "object_store_memory": 2**27, "include_dashboard": False},
+        )
         for _ in range(2):
             nodes.add_node(num_cpus=1, object_store_memory=2**27)
         ray.init(address=nodes.address, log_to_driver=False)
