@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from tests.inference.conftest import checkpoint, model
-from tests.report.conftest import browser
 from wsol import Localizer, LocalizerOptions, RuntimeOptions
 from wsol.app.bench import Bench
 from wsol.app.page import Page as Handlers
@@ -24,7 +23,7 @@ from wsol.models.classes import Classes
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser", "checkpoint", "model"]  # fixtures
+__all__ = ["checkpoint", "model"]  # fixtures
 
 NASTY = '<img src=x onerror="window.hacked=1">'
 

@@ -17,7 +17,6 @@ from wsol.maps import MapKind
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
 
 Make = Callable[..., Localization]
 Open = Callable[..., "Page"]
@@ -88,20 +87,6 @@ def make(tmp_path: Path) -> Make:
         return localization(path, size, **options)
 
     return _make
-
-
-@pytest.fixture(scope="session")
-def browser() -> "Iterator[Browser]":
-    """Debian's chromium, offline."""
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (wsol[dev])")
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM}")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
