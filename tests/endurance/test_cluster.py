@@ -153,7 +153,7 @@ def test_workers_and_a_node_die(
     expected = _rows(tmp_path / "whole")
     assert len({row["image"] for row in expected}) == len(expected) == IMAGES
     killed: list[int] = []
-    for name, shards in (("MapWorker(MapBatches(_Localize", 3), ("ReadRange->FlatMap(_Read", 0)):
+    for name, shards in (("MapWorker(MapBatches(_Localize", 3), ("FlatMap(_Read", 0)):
         output = tmp_path / name.partition("(")[0]
         thread = _once(output, shards, lambda name=name: killed.append(_kill_one(name)))  # type: ignore[misc]
         _run(model, checkpoint, many, output)
