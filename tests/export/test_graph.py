@@ -1,5 +1,6 @@
 """Exported graphs compute what the localizer does, for any number of images, and without PyTorch."""
 
+import errno
 import json
 import runpy
 import sys
@@ -233,6 +234,17 @@ def test_an_exporter_that_fails_is_told(
     with pytest.raises(ModelError, match=r"cannot be exported: (RuntimeError|no such operator)$"):
         export(localizer, tmp_path / "m.pt2", "torch-export")
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: Any) -> graphs.Run:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(graphs, "_write_program", fill)
+    localizer = Localizer(trained("test_resnet", "cam")[0], LocalizerOptions(preset="fast"))
+    with pytest.raises(OSError, match=r"No space left on device: .*m\.pt2") as told:
+        export(localizer, tmp_path / "m.pt2", "torch-export")
+    assert told.value.errno == errno.ENOSPC and not [*tmp_path.iterdir()]
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,9 @@ SEEN = 16
 MAPS = 256
 """Maps that are kept."""
 
+FOLDER = Path("photos")
+"""Where results say that photographs are: the page knows no folder, and Label Studio needs one."""
+
 Value = TypeVar("Value")
 
 
@@ -135,7 +138,7 @@ class Bench:
         made = localizer.options
         key = (photo, model, index, localizer.map, *made.parts().values())
         raw = self._maps.get(key, lambda: localizer.raw_maps(seen, labels))
-        return localizer.of_maps(raw, labels, probabilities[:, index], [Path(photo.name)], [photo.size])[0]
+        return localizer.of_maps(raw, labels, probabilities[:, index], [FOLDER / photo.name], [photo.size])[0]
 
     def of_photo(self, photo: Photo, key: object, make: Callable[[], Value]) -> Value:
         """What the page shows of a photograph and is made once."""

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from wsol.app import pictures
-from wsol.app.bench import Bench, Photo
+from wsol.app.bench import FOLDER, Bench, Photo
 from wsol.boxes import rescale
 from wsol.data.images import read_image
 from wsol.errors import ImageError, UsageError
@@ -152,7 +152,7 @@ class Session:
         write, target = FORMATS[format]
         inside = folder / "files"
         single = Path(target).suffix == ".json"
-        write(results, inside / target if single else inside, classes=classes, root=Path())
+        write(results, inside / target if single else inside, classes=classes, root=FOLDER)
         if format == "coco":
             return (inside / target).rename(folder / f"wsol-{target}")
         return Path(shutil.make_archive(str(folder / f"wsol-{format}"), "zip", inside))

@@ -125,6 +125,8 @@ def export(localizer: Localizer, path: str | Path, kind: GraphFormat, label: Lab
             run = write(graph, images, file, told)
         except ImportError as error:
             raise UsageError(f"--format {kind} needs {error.name}: pip install 'wsol[export]'") from error
+        except OSError:  # a full disk is no matter of the network
+            raise
         except Exception as error:  # exporters, protobuf (beyond 2 GiB) and onnxruntime have their own
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"{localizer.model.name} cannot be exported: {reason}") from error
