@@ -213,9 +213,9 @@ def boxes_of(
                     value = region["value"]
                     scale = np.array([region["original_width"], region["original_height"]] * 2) / 100
                     edges = scale * [value[key] for key in ("x", "y", "width", "height")]
-                    folder, _, name = task["data"]["image"].rpartition("/")
+                    folder, _, file = task["data"]["image"].rpartition("/")
                     assert folder == "/data/local-files/?d=photos"  # nothing of where the app runs
-                    stem = Path(name).stem
+                    stem = Path(file).stem
                     rows.add(
                         (stem, value["rectanglelabels"][0], *_corners(edges.round().astype(int).tolist()))
                     )
