@@ -259,7 +259,7 @@ def test_masks_of_corrected_boxes_are_of_the_map_inside_them(bench: Bench, sessi
     height, width = result.size
     whole = corrected(result, [(0, 0, width, height)])
     np.testing.assert_array_equal(whole.components > 0, result.components > 0)
-    assert whole.scores.tolist() == [1]
+    assert whole.scores.tolist() == [1] and whole.agreement == 1
     empty = replace(result, components=np.zeros_like(result.components))
     half = corrected(empty, [(0, 0, width // 2, height)])
     expected: NDArray[np.bool_] = np.zeros(half.components.shape, bool)

@@ -50,6 +50,7 @@ def make(
         raw_maps={"map": np.zeros((2, 2), np.float32)},
         map_kind="nwc",
         level=100,
+        agreement=0.0,
         alternatives=alternatives,
     )
 

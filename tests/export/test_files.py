@@ -23,7 +23,7 @@ class Broken(Localization):
         raise RuntimeError("broken")
 
     @property
-    def agreement(self) -> float:
+    def uncertainty(self) -> float:
         raise RuntimeError("broken")
 
 

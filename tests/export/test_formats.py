@@ -235,23 +235,18 @@ def test_csv(results: OnDisk, tmp_path: Path) -> None:
     assert [list(row.values())[1:] for row in rows] == expected
 
 
-def sure(path: Path, probability: float, spread: int) -> Localization:
-    """A box that a lower threshold would make larger by so many columns."""
-    found = make(path, (20, 24), (4, 4, 12, 12))
-    values = np.zeros((20, 24), np.float32)
-    values[4:12, 4 : 12 + spread] = 80 / 255
-    values[4:12, 4:12] = 1
-    return replace(found, probability=probability, raw_maps={"map": values})
+def sure(path: Path, probability: float, agreement: float) -> Localization:
+    """A box, and how sure it is."""
+    return replace(make(path, (20, 24), (4, 4, 12, 12)), probability=probability, agreement=agreement)
 
 
 def test_what_to_look_at_first(root: Path, tmp_path: Path) -> None:
     found = [
-        sure(root / "clear.jpg", 0.9, 0),
-        sure(root / "vague.jpg", 0.9, 8),
+        sure(root / "clear.jpg", 0.9, 1),
+        sure(root / "vague.jpg", 0.9, 0.75),
         make(root / "nothing.jpg", (30, 40)),
-        sure(root / "other class.jpg", 0.4, 0),
+        sure(root / "other class.jpg", 0.4, 1),
     ]
-    assert [result.agreement for result in found] == [1, 0.75, 0, 1]
     assert [result.uncertainty for result in found] == pytest.approx([0.1, 0.325, 1, 0.6])
     write_review(OnDisk(found), tmp_path / "review.csv", classes=CLASSES)
     with (tmp_path / "review.csv").open(encoding="utf-8", newline="") as file:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import wsol
 from tests.inference.conftest import MakeLocalizer
 from wsol import ImageError, Localization, Localizations, ModelError
 from wsol.inference.localizer import ImageLike
+from wsol.inference.uncertainty import agreement
 from wsol.models import Model, ModelOptions, build
 
 PLAIN = wsol.LocalizerOptions(preset="fast")
@@ -158,6 +160,19 @@ def test_scores_order_boxes_and_masks_fit_them(make: MakeLocalizer, photos: Path
                 rows, columns = np.nonzero(mask)
                 assert [x0, y0, x1, y1] == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             assert 0 <= score <= result.probability
+
+
+@pytest.mark.parametrize("options", [{}, {"boxes": "all"}, {"refine": "grabcut"}])
+def test_agreement_is_that_of_the_map_of_the_boxes(
+    make: MakeLocalizer, photos: Path, options: dict[str, Any]
+) -> None:
+    for path in sorted(photos.rglob("*.png")):
+        result = _one(make(**options)(path))
+        assert result.agreement == agreement(np.floor(255 * result.map).astype(np.uint8), result.level)
+        assert result.uncertainty == 1 - result.probability * result.agreement < 1
+        for nothing in ({"min_area": 0.999}, {"min_probability": 1.0}):
+            lost = _one(make(**options, **nothing)(path))
+            assert (len(lost.boxes), lost.agreement, lost.uncertainty) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("kind", ["cam", "nwc", "norm", "similarity"])

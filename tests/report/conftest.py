@@ -60,7 +60,7 @@ def localization(
     result = Localization(
         source=source, size=size, label=label, class_index=285, probability=probability,
         boxes=np.zeros((0, 4), np.int64), scores=np.zeros(0), components=np.zeros(frame, np.uint16),
-        raw_maps=raw, map_kind=kind, level=level, alternatives=alternatives,
+        raw_maps=raw, map_kind=kind, level=level, agreement=0.0, alternatives=alternatives,
     )  # fmt: skip
     if empty:
         return result
@@ -72,7 +72,7 @@ def localization(
     return Localization(
         source=source, size=size, label=label, class_index=285, probability=probability,
         boxes=rescale(boxes, frame, size), scores=scores, components=mask.astype(np.uint16),
-        raw_maps=raw, map_kind=kind, level=level, alternatives=alternatives,
+        raw_maps=raw, map_kind=kind, level=level, agreement=0.9, alternatives=alternatives,
     )  # fmt: skip
 
 

@@ -168,9 +168,9 @@ class Session:
 
 
 def corrected(result: Localization, boxes: Boxes) -> Localization:
-    """A result with boxes that a person drew: score 1; the masks are what the map's mask has inside them.
+    """A result with boxes that a person drew: their score and agreement are 1.
 
-    A box in which it has nothing is all mask.
+    The masks are what the map's mask has inside the boxes; a box in which it has nothing is all mask.
 
     Args:
         result: what was found.
@@ -193,7 +193,7 @@ def corrected(result: Localization, boxes: Boxes) -> Localization:
     for number, (x0, y0, x1, y1) in reversed(list(enumerate(inside, start=1))):  # the first box on top
         found = result.components[y0:y1, x0:x1] > 0
         components[y0:y1, x0:x1][found if found.any() else np.ones_like(found)] = number
-    return replace(result, boxes=drawn, scores=np.ones(len(drawn)), components=components)
+    return replace(result, boxes=drawn, scores=np.ones(len(drawn)), components=components, agreement=1.0)
 
 
 def file_name(given: str) -> str:

@@ -15,9 +15,7 @@ from wsol.boxes import rescale_mask
 from wsol.data.images import read_image
 from wsol.errors import ImageError
 from wsol.inference import record
-from wsol.inference.uncertainty import agreement
 from wsol.maps import MapKind, normalize, upsample
-from wsol.thresholds import quantize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,6 +44,8 @@ class Localization:
         map_kind: which map the boxes come from.
         test_time: what it is more than that map of one pass: a preset's name, or its parts; "" for nothing.
         level: the threshold T: the 8-bit level above which the map is foreground.
+        agreement: how little the largest component's box depends on T, in [0, 1]; 0 if nothing was found, 1
+            if a person drew the boxes. See :func:`wsol.inference.uncertainty.agreement`.
         alternatives: the same for the next most probable classes, where they were asked for.
     """
 
@@ -60,6 +60,7 @@ class Localization:
     raw_maps: dict[str, NDArray[np.float32]] = field(repr=False)
     map_kind: MapKind
     level: int
+    agreement: float
     test_time: str = ""
     alternatives: tuple["Localization", ...] = field(default=(), repr=False)
 
@@ -83,16 +84,6 @@ class Localization:
         """The map the boxes come from: input frame (h, w), in [0, 1]."""
         height, width = self.components.shape
         return self.map_at((height, width))
-
-    @cached_property
-    def agreement(self) -> float:
-        """How little the largest component's box depends on the threshold, in [0, 1].
-
-        See :func:`wsol.inference.uncertainty.agreement`; 0 if nothing was found.
-        """
-        height, width = self.components.shape
-        levels = quantize(torch.from_numpy(self.map_at((height, width))))  # which is not kept, as map is
-        return agreement(levels.numpy(), self.level) if len(self.boxes) else 0.0
 
     @property
     def uncertainty(self) -> float:

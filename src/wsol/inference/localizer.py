@@ -20,8 +20,9 @@ from wsol.errors import ImageError
 from wsol.inference.localization import Localization
 from wsol.inference.mapmaker import MapMaker, Seen
 from wsol.inference.reading import Batch, read_batches
+from wsol.inference.uncertainty import agreement
 from wsol.maps import normalize, upsample
-from wsol.thresholds import foreground
+from wsol.thresholds import quantize
 
 Label = int | str
 ImageLike = str | Path | Image.Image | NDArray[np.uint8] | Tensor
@@ -197,8 +198,9 @@ class Localizer(MapMaker):
         """
         maps = normalize(upsample(raw["map"], self.model.input_size))  # (B, h, w)
         levels = self.options.build_threshold()(maps)
-        found = boxes_.find(foreground(maps, levels).cpu().numpy(), self.options.boxes)
+        quantized = quantize(maps).cpu().numpy()
         frames, T = maps.cpu().numpy(), levels.tolist()
+        found = boxes_.find(quantized > levels.cpu().numpy()[:, None, None], self.options.boxes)
         arrays = {name: values.cpu().numpy() for name, values in raw.items()}
         ends = np.cumsum(found.counts)
         results = []
@@ -219,6 +221,7 @@ class Localizer(MapMaker):
                     map_kind=self.map,
                     level=T[i],
                     test_time=self.options.told(),
+                    agreement=agreement(quantized[i], T[i]) if len(order) else 0.0,
                 )
             )
         return results

@@ -38,6 +38,7 @@ def to_dict(result: "Localization") -> dict[str, Any]:
         "map_kind": result.map_kind,
         "test_time": result.test_time,
         "level": result.level,
+        "agreement": result.agreement,
         "alternatives": [to_dict(other) for other in result.alternatives],
     }
 
@@ -64,6 +65,7 @@ def from_dict(values: dict[str, Any]) -> "Localization":
         map_kind=record.map_kind,
         test_time=record.test_time,
         level=record.level,
+        agreement=record.agreement,
         alternatives=tuple(from_dict(other) for other in record.alternatives),
     )
 
@@ -86,6 +88,7 @@ class _Record:
     map_kind: MapKind
     test_time: str = ""
     level: int
+    agreement: float
     alternatives: tuple[dict[str, Any], ...]
 
     def __post_init__(self) -> None:
