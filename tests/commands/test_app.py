@@ -56,7 +56,21 @@ def test_options_take_effect(
     more = ["--preset", "fast", "--map", "similarity", "--threshold", "percentile", "--percentile", "80"]
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Served):
-        main(["app", *words(checkpoint), *more, "--evaluations", *folders, "--port", "1234", "--host", "::1"])
+        main(
+            [
+                "app",
+                *words(checkpoint),
+                *more,
+                "--evaluations",
+                folders[0],
+                "--evaluations",
+                folders[1],
+                "--port",
+                "1234",
+                "--host",
+                "::1",
+            ]
+        )
     ((page, host, port),) = served
     assert (host, port, page.main) == ("::1", 1234, "resnet18")
     assert [result.name for result in page.results] == ["one", "two"]
@@ -85,6 +99,7 @@ def test_what_cannot_be_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     cases = [
         (["--evaluations", str(tmp_path / "none")], 1, "none"),
         (["--model", "a", "b", "--input-size", "64"], 2, "options of a model are for one model"),
+        (["--model", "a", "--model", "b", "--input-size", "64"], 2, "options of a model are for one model"),
         (["--model", "no_such_network"], 1, "no_such_network"),
     ]
     for arguments, code, told in cases:

@@ -29,3 +29,12 @@ def test_one_line_says_what_may_be_given(words: str, told: str, capsys: pytest.C
 
 def test_other_messages_stay_as_they_are() -> None:
     assert plainly('Parser key "x":\n  something new') == 'Parser key "x":\n  something new'
+
+
+def test_help_names_no_default_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["localize", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "null)" not in words
+    assert "default: the most probable (type: str)" in words
+    assert "default: coco --label" in words and "default: efficientnet_lite0)" in words

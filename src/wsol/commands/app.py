@@ -31,16 +31,17 @@ def app_parser() -> ArgumentParser:
     parser.add_argument(
         "--model",
         nargs="+",
+        action="extend",
         type=str,
-        default=[LITE0],
         help="a run of wsol train or a name, as --backbone of wsol localize; two or more can be looked at "
-        "beside each other",
+        f"beside each other; default: {LITE0}",
         metavar="MODEL",
     )
     parser.add_argument(
         "--evaluations",
         nargs="+",
-        type=str | None,
+        action="extend",
+        type=str,
         help="results of wsol evaluate to compare; default: what the folder evaluations holds",
         metavar="RESULT",
     )
@@ -83,12 +84,12 @@ def _bench(options: Namespace) -> "Bench":
     from wsol.inference.localizer import Localizer
     from wsol.inference.options import LocalizerOptions, RuntimeOptions
     from wsol.methods.saved import load_model
-    from wsol.models import ModelOptions
+    from wsol.models import LITE0, ModelOptions
 
     model_options: ModelOptions = options_of(ModelOptions, options)
     chosen: LocalizerOptions = options_of(LocalizerOptions, options)
     runtime: RuntimeOptions = options_of(RuntimeOptions, options)
-    given = list(dict.fromkeys(options.model))
+    given = list(dict.fromkeys(options.model or [LITE0]))
     if len(given) > 1 and model_options != ModelOptions():
         raise UsageError("options of a model are for one model; leave them out to look at several")
     short = [Path(model).name or model for model in given]

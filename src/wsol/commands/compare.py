@@ -34,6 +34,7 @@ def compare_parser() -> ArgumentParser:
     parser.add_argument(
         "--numbers",
         nargs="+",
+        action="extend",
         default=[],
         help="numbers to show, as MaxBoxAccV2 or PxAP; default: all but the accuracies at single IoU "
         "thresholds (BoxAcc@0.5 largest, …)",
@@ -45,6 +46,7 @@ def compare_parser() -> ArgumentParser:
     parser.add_argument(
         "--published",
         nargs="+",
+        action="extend",
         type=Known,
         default=[],
         help="show published numbers of these data sets; those of the results' data sets are shown anyway",

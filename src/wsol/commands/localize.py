@@ -47,9 +47,9 @@ def localize_parser() -> ArgumentParser:
     parser.add_argument(
         "--format",
         nargs="+",
+        action="extend",
         choices=tuple(TARGETS),
-        default=["coco"],
-        help="what to write, any of them at once",
+        help="what to write, any of them at once; default: coco",
     )
     parser.add_argument(
         "--label",
@@ -97,7 +97,7 @@ def localize(options: Namespace) -> int:
         options.paths,
         Path(options.output),
         label=options.label,
-        formats=options.format,
+        formats=options.format or ["coco"],
         overwrite=options.overwrite,
         progress=not options.quiet,
     )
@@ -122,7 +122,7 @@ def _localize_bulk(
     from wsol.bulk.options import RayOptions
     from wsol.methods.saved import load_model
 
-    if other := set(options.format) - {"coco"}:
+    if other := set(options.format or ()) - {"coco"}:
         raise UsageError(f"--engine ray writes Parquet and COCO, not {', '.join(sorted(other))}")
     if runtime.workers is not None:
         raise UsageError("workers are for --engine local; Ray reads by one task a core")

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from argparse import Action
 from os import PathLike
 from typing import Any, NoReturn
 
@@ -10,8 +11,19 @@ import jsonargparse
 from wsol.typed import WORDS
 
 
+class _HelpFormatter(jsonargparse.DefaultHelpFormatter):
+    """jsonargparse's, without defaults that are none: the words before say what happens then."""
+
+    def _expand_help(self, action: Action) -> str:
+        words: str = super()._expand_help(action)
+        return re.sub(r" \(default: null\)$|( \| null)?, default: null(?=\)$)", "", words)
+
+
 class ArgumentParser(jsonargparse.ArgumentParser):
     """jsonargparse's, without its usage text and types where an error is told."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, formatter_class=_HelpFormatter, **options)
 
     def parse_path(self, cfg_path: str | PathLike[str], *args: Any, **options: Any) -> jsonargparse.Namespace:  # noqa: ANN401
         """The options in a file, which was read before with more care: deep nesting ends jsonargparse."""
