@@ -4,7 +4,7 @@ import gc
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,14 +61,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @contextmanager
-def serving(page: Handlers) -> Iterator[str]:
-    """The app at an address of its own."""
+def serving(page: Handlers) -> Iterator[tuple[Any, str]]:
+    """The app, and an address of its own."""
     layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
-    with gradio_quiet():
-        blocks, url = layout.launch(page, "127.0.0.1", None)
-    yield url
-    with gradio_quiet():
-        blocks.close(verbose=False)
+    with ExitStack() as stack:
+        with gradio_quiet():
+            blocks, url = stack.enter_context(layout.serving(page, "127.0.0.1", None))
+        yield blocks, url
+        with gradio_quiet():
+            stack.close()
 
 
 @contextmanager
@@ -84,7 +85,7 @@ def gradio_quiet() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def address(bench: Bench) -> Iterator[str]:
     """Where the app listens."""
-    with serving(Handlers(bench)) as url:
+    with serving(Handlers(bench)) as (_, url):
         yield url
 
 

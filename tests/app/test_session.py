@@ -1,8 +1,9 @@
 """What the app computes and keeps, without a page."""
 
+import copy
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,12 +19,13 @@ from wsol import Localization, LocalizerOptions
 from wsol.app import session as session_
 from wsol.app import settings
 from wsol.app.bench import Bench, Recent
-from wsol.app.page import Page
+from wsol.app.page import Asked, Page
 from wsol.app.session import DOWNLOADS, Session, corrected, file_name
 from wsol.app.settings import Settings
 from wsol.errors import ModelError, UsageError
 from wsol.inference.options import Preset
 from wsol.maps import MapKind
+from wsol.models.classes import Classes
 from wsol.thresholds import ThresholdKind
 
 FAST = LocalizerOptions(preset="fast")
@@ -44,6 +46,12 @@ def page(bench: Bench) -> Page:
 @pytest.fixture
 def chosen(bench: Bench) -> Settings:
     return settings.first(bench.localizers["first"])
+
+
+def accept(page: Page, session: Session, label: Asked, chosen: Settings, boxes: Any = None) -> None:
+    """Look at a class, leave the boxes so, and accept."""
+    view = page.view(session, label, chosen, judged=True)
+    page.accept(session, view["turn"], view["boxes"] if boxes is None else boxes)
 
 
 def found(bench: Bench, session: Session, label: int | None = None, **options: Any) -> Localization:
@@ -115,12 +123,12 @@ def test_what_is_kept_is_bounded_and_forgotten(bench: Bench, session: Session) -
         get(key)
     assert made == ["a", "b", "c", "b"]  # "b" was the one not asked for the longest
     photo = session.photos[0]
-    first = bench.predicted(photo, "first", FAST)
+    first = bench.predicted(photo, "first", FAST, 5)
     assert bench.of_photo(photo, "key", lambda: "kept") == bench.of_photo(photo, "key", lambda: "new")
     session.clear(bench)
     assert bench.of_photo(photo, "key", lambda: "new") == "new"
     assert (session.photos, session.skipped, session.photo) == ([], [], None)
-    assert bench.predicted(photo, "first", FAST) == first
+    assert bench.predicted(photo, "first", FAST, 5) == first
 
 
 def test_files_that_cannot_be_used_are_listed_and_the_others_go_on(session: Session) -> None:
@@ -156,7 +164,8 @@ def test_no_more_photographs_than_there_is_room_for(
         ("", "photograph"),
         ("a\x00b\n.png", "a_b_.png"),
         (NASTY, NASTY),
-        ("x" * 300 + ".jpeg", "x" * 115 + ".jpeg"),
+        ("x" * 300 + ".jpeg", "x" * 195 + ".jpeg"),
+        ("写" * 100 + ".png", "写" * 65 + ".png"),
     ],
 )
 def test_names_are_those_of_one_file(given: str, expected: str) -> None:
@@ -232,11 +241,11 @@ def test_downloads_hold_what_was_accepted_and_corrected(
     bench: Bench, session: Session, page: Page, chosen: Settings, tmp_path: Path, format: str
 ) -> None:
     first = found(bench, session)
-    page.accept(session, None, chosen, first.boxes.tolist())
+    accept(page, session, None, chosen)
     session.go(0)
-    page.accept(session, NASTY, chosen, [[3, 4, 50, 60], [10, 20, 200, 150]])
+    accept(page, session, NASTY, chosen, [[3, 4, 50, 60], [10, 20, 200, 150]])
     assert session.place == 1
-    page.reject(session, None, chosen)
+    page.reject(session, page.view(session, None, chosen)["turn"])
     kinds = [said.kind for said in session.verdicts[session.photos[0]].values()]
     assert kinds == ["accepted", "corrected"]
     assert [said.kind for said in session.verdicts[session.photos[1]].values()] == ["rejected"]
@@ -255,11 +264,17 @@ def test_nothing_accepted_is_nothing_to_download(session: Session, page: Page, t
 
 
 def test_masks_of_corrected_boxes_are_of_the_map_inside_them(bench: Bench, session: Session) -> None:
-    result = found(bench, session)
+    result = found(bench, session, ratio=0.9)
     height, width = result.size
     whole = corrected(result, [(0, 0, width, height)])
     np.testing.assert_array_equal(whole.components > 0, result.components > 0)
     assert whole.scores.tolist() == [1] and whole.agreement == 1
+    (edges,) = result.boxes.tolist()
+    both = corrected(result, [edges, (0, 0, width, height), (0, 0, width, height)])  # one as it was
+    assert both.boxes.tolist() == [[0, 0, width, height], edges]
+    assert both.scores.tolist() == [1, result.score]
+    np.testing.assert_array_equal(both.components == 2, result.components > 0)
+    assert (both.components == 1).any() and (both.components > 0).all()
     empty = replace(result, components=np.zeros_like(result.components))
     half = corrected(empty, [(0, 0, width // 2, height)])
     expected: NDArray[np.bool_] = np.zeros(half.components.shape, bool)
@@ -279,7 +294,7 @@ def test_boxes_that_are_none_are_refused(
 @pytest.mark.parametrize("boxes", [None, "x", [[1, 2, 3]], [[0, 0, 0.5, 1]], [{}], [[True, 0, 5, 5]]])
 def test_what_is_no_box_is_refused(page: Page, session: Session, chosen: Settings, boxes: object) -> None:
     with pytest.raises(ValueError, match="boxes"):
-        page.accept(session, None, chosen, boxes)
+        page.accept(session, page.view(session, None, chosen)["turn"], boxes)
     assert not session.verdicts
 
 
@@ -308,9 +323,9 @@ def test_the_same_class_is_shown_beside(session: Session, page: Page, chosen: Se
 def test_views_tell_verdicts_and_bring_their_boxes_back(
     session: Session, page: Page, chosen: Settings
 ) -> None:
-    page.accept(session, "cat", chosen, [[3, 4, 50, 60]])
+    accept(page, session, "cat", chosen, [[3, 4, 50, 60]])
     session.go(0)
-    view = page.first_view(session, "cat", chosen)
+    view = page.view(session, "cat", chosen, judged=True)
     assert (view["verdict"], view["boxes"], view["scores"]) == ("corrected", [[3, 4, 50, 60]], ["1.00"])
     assert page.view(session, "cat", chosen)["boxes"] != [[3, 4, 50, 60]]  # anew, by the map
     strip = page.strip(session)
@@ -327,7 +342,7 @@ def test_usual_settings_are_the_localizers(bench: Bench, threshold: ThresholdKin
         LocalizerOptions(preset=preset, threshold=threshold)
     ).options.build_threshold()
     assert usual.ratio == made.ratio
-    assert usual.options().build_threshold() == made
+    assert usual.options(FAST).build_threshold() == made
     assert settings.first(localizer).preset == "fast"
 
 
@@ -341,3 +356,178 @@ def test_other_options_share_the_network(bench: Bench) -> None:
     images = torch.zeros(1, 3, 96, 96)
     assert len(other.see(images).views) == 4
     assert len(localizer.see(images).views) == 1
+
+
+def test_what_was_before_a_person_is_what_they_judge(
+    session: Session, page: Page, chosen: Settings, bench: Bench
+) -> None:
+    one, two, *_ = session.photos
+    view = page.view(session, None, chosen)
+    session.go(1)  # the page shows the first one still
+    page.accept(session, view["turn"], view["boxes"])
+    page.accept(session, view["turn"], view["boxes"])  # a double click
+    assert session.place == 1
+    (verdict,) = session.verdicts[one].values()
+    assert (verdict.kind, verdict.result.boxes.tolist()) == ("accepted", view["boxes"])
+    assert two not in session.verdicts
+    before = page.view(session, None, chosen)
+    page.view(session, None, replace(chosen, ratio=0.9))  # not on the screen yet
+    page.reject(session, before["turn"])
+    (verdict,) = session.verdicts[two].values()
+    assert verdict.result.boxes.tolist() == before["boxes"]
+    with pytest.raises(UsageError, match="not before you any more"):
+        page.reject(session, -1)
+    session.clear(bench)
+    with pytest.raises(UsageError, match="put your photographs away"):
+        page.accept(session, before["turn"], before["boxes"])
+    with pytest.raises(UsageError, match="put your photographs away"):
+        session.go(1)
+
+
+def test_accepting_again_is_no_correction(session: Session, page: Page, chosen: Settings) -> None:
+    one = session.photos[0]
+    accept(page, session, "cat", replace(chosen, ratio=0.2))
+    session.go(0)
+    accept(page, session, "cat", replace(chosen, ratio=0.8))  # the page shows the verdict's box
+    (verdict,) = session.verdicts[one].values()
+    assert verdict.kind == "accepted" and verdict.result.score < 1
+    session.go(0)
+    accept(page, session, "cat", chosen, [[3, 4, 50, 60]])
+    session.go(0)
+    accept(page, session, "cat", chosen)
+    (verdict,) = session.verdicts[one].values()
+    assert (verdict.kind, verdict.result.boxes.tolist()) == ("corrected", [[3, 4, 50, 60]])
+
+
+def test_clearing_while_photographs_are_read_leaves_none(bench: Bench, pictures: list[Path]) -> None:
+    session = Session()
+
+    def files() -> Iterator[tuple[Path, str]]:
+        yield pictures[0], "one.png"
+        session.clear(bench)
+        yield pictures[1], "two.png"
+
+    assert not session.add(files(), bench)
+    assert session.photos == []
+
+
+def test_two_lots_of_photographs_at_once(bench: Bench, pictures: list[Path]) -> None:
+    session = Session()
+
+    def files() -> Iterator[tuple[Path, str]]:
+        yield pictures[0], "one.png"
+        session.add([(pictures[1], "one.png"), (pictures[4], "broken.jpg")], bench)
+        yield pictures[2], "one.png"
+
+    assert session.add(files(), bench)
+    assert [photo.name for photo in session.photos] == ["one.png", "one (2).png", "one (3).png"]
+    assert session.place == 0
+    assert session.add([(pictures[0], "one.png"), (pictures[1], "one.png"), (pictures[3], "new.png")], bench)
+    assert [photo.name for photo in session.photos[3:]] == ["new.png"]
+    assert session.place == 3
+    assert session.add([(pictures[1], "one.png"), (pictures[4], "broken.jpg")], bench)
+    assert session.place == 1
+    assert len(session.photos) == 4
+
+
+def test_a_lot_that_cannot_be_used_changes_nothing_but_the_list(
+    bench: Bench, session: Session, page: Page, pictures: list[Path]
+) -> None:
+    session.go(2)
+    assert not session.add([(pictures[4], f"broken {number}.jpg") for number in range(30)], bench)
+    assert session.place == 2
+    skipped = page.strip(session)["skipped"]
+    assert [name for name, _ in skipped] == [*(f"broken {number}.jpg" for number in range(20)), "and more"]
+    assert skipped[-1][1] == "10 files that could not be used either"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ratio": 0.7},
+        {"threshold": "percentile", "percentile": 55.0, "ratio": 0.6},
+        {"map": "similarity", "boxes": "all", "min_area": 0.05},
+        {"min_area": 0.9},
+        {"min_probability": 1.0},
+        {"preset": "balanced"},
+    ],
+)
+def test_the_page_begins_with_the_options_of_the_localizer(
+    bench: Bench, pictures: list[Path], options: dict[str, Any]
+) -> None:
+    localizer = bench.localizers["first"].with_options(LocalizerOptions(**{"preset": "fast", **options}))
+    page, session = Page(Bench({"only": localizer})), Session()
+    for path in pictures[:3]:
+        page.add(session, [(path, path.name)])
+        expected = localizer(path)
+        assert isinstance(expected, Localization)
+        view = page.view(session, None, settings.first(localizer))
+        assert view["boxes"] == expected.boxes.tolist()
+        assert f"level {expected.level} of 255" in view["facts"]
+
+
+@pytest.mark.parametrize("name", ["ratio", "percentile"])
+@pytest.mark.parametrize("value", [None, "", "0.5", True])
+def test_numbers_that_are_none_are_told(
+    session: Session, page: Page, chosen: Settings, name: str, value: object
+) -> None:
+    view = page.view(session, None, replace(chosen, **{name: value}))  # type: ignore[arg-type]
+    assert "must be a number" in view["problem"]
+    assert "must be in [0, 1]" in page.view(session, 0, replace(chosen, ratio=5))["problem"]
+
+
+def test_presets_that_the_network_cannot_take_are_not_offered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localizer = bench.localizers["first"]
+    assert settings.presets(localizer) == ["fast", "balanced", "best"]
+    rigid = copy.copy(localizer)
+    rigid._taken = {1.0}
+
+    def forward(images: torch.Tensor) -> Any:
+        raise AssertionError("pictures of one size alone")
+
+    monkeypatch.setattr(rigid, "forward", forward)
+    assert settings.presets(rigid) == ["fast"]
+
+
+def test_classes_beside_are_those_of_the_same_name(bench: Bench, pictures: list[Path]) -> None:
+    localizer = bench.localizers["first"]
+    models = {
+        "mine": ("7", "3", "cat", "dog", "emu"),
+        "other": ("ant", "bee", "cat", "dog", "7"),
+        "third": ("ant", "bee", "CAT", "dog", "emu"),
+    }
+    localizers = {}
+    for name, names in models.items():
+        localizers[name] = copy.copy(localizer)
+        localizers[name].model = replace(localizer.model, classes=Classes(names))
+    page, session = Page(Bench(localizers)), Session()
+    page.add(session, [(pictures[0], "one.png")])
+    chosen = settings.first(localizer)
+    assert page.beside(session, 0, "other", chosen)["label"] == "7"
+    assert page.beside(session, 1, "other", chosen)["problem"] == "the other knows no class '3'"
+    assert page.beside(session, 2, "third", chosen)["label"] == "CAT"
+
+
+def test_a_class_that_is_kept_is_among_the_choices(session: Session, chosen: Settings, page: Page) -> None:
+    choices = page.classes(session, chosen)
+    assert page.classes(session, chosen, kept=choices[0][1]) == choices
+    page.bench.predicted = lambda *_, **__: [(2, 0.5)]  # type: ignore[method-assign]
+    try:
+        assert page.classes(session, chosen, kept=4) == [("cat · 0.50", 2), (NASTY, 4)]
+    finally:
+        del page.bench.predicted
+
+
+def test_long_names_are_downloaded_in_every_format(
+    bench: Bench, pictures: list[Path], page: Page, chosen: Settings, tmp_path: Path
+) -> None:
+    session = Session()
+    page.add(session, [(pictures[0], "写" * 120 + ".png"), (pictures[1], "写" * 130 + ".png")])
+    for _ in range(2):
+        accept(page, session, None, chosen)
+    for format in DOWNLOADS:
+        folder = tmp_path / format
+        folder.mkdir()
+        assert session.download(format, NAMES, folder).is_file()

@@ -8,7 +8,9 @@ import pytest
 
 from tests.evaluation.conftest import Write, write
 from tests.inference.conftest import checkpoint
+from wsol.app import settings
 from wsol.app.page import Page
+from wsol.app.settings import Settings
 from wsol.cli import main
 from wsol.models import ModelOptions
 
@@ -27,11 +29,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Page, str, int | None]
     layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
     asked: list[tuple[Page, str, int | None]] = []
 
-    def launch(page: Page, host: str, port: int | None) -> None:
+    def serving(page: Page, host: str, port: int | None) -> None:
         asked.append((page, host, port))
         raise Served
 
-    monkeypatch.setattr(layout, "launch", launch)
+    monkeypatch.setattr(layout, "serving", serving)
     return asked
 
 
@@ -53,7 +55,8 @@ def test_options_take_effect(
 ) -> None:
     results = [write("one", name="one"), write("two", name="two")]
     folders = [str(result.folder) for result in results]
-    more = ["--preset", "fast", "--map", "similarity", "--threshold", "percentile", "--percentile", "80"]
+    more = ["--preset", "fast", "--map", "similarity", "--threshold", "percentile"]
+    more += ["--percentile", "80", "--ratio", "0.6", "--boxes", "all"]
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Served):
         main(
@@ -74,10 +77,8 @@ def test_options_take_effect(
     ((page, host, port),) = served
     assert (host, port, page.main) == ("::1", 1234, "resnet18")
     assert [result.name for result in page.results] == ["one", "two"]
-    options = page.bench.localizers["resnet18"].options
-    assert (options.map, options.preset, options.threshold, options.percentile) == (
-        "similarity", "fast", "percentile", 80,
-    )  # fmt: skip
+    chosen = settings.first(page.bench.localizers["resnet18"])
+    assert chosen == Settings("similarity", "fast", "percentile", 0.6, 80, "all")
 
 
 def test_results_in_the_folder_evaluations_are_found(
@@ -86,12 +87,17 @@ def test_results_in_the_folder_evaluations_are_found(
     write: Write,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write("evaluations/mine", name="mine")
-    monkeypatch.chdir(next(tmp_path.rglob("evaluations")).parent)
+    folder = next(tmp_path.rglob("evaluations"))
+    (folder / "broken").mkdir()
+    (folder / "broken" / "result.json").write_text("{}")
+    monkeypatch.chdir(folder.parent)
     with pytest.raises(Served):
         main(["app", *words(checkpoint)])
     assert [result.name for result in served[0][0].results] == ["mine"]
+    assert "left out: " in (told := capsys.readouterr().out) and "broken" in told
     assert served[0][1:] == ("127.0.0.1", None)
 
 
@@ -122,3 +128,17 @@ def test_a_port_that_is_taken_is_told(checkpoint: ModelOptions, capsys: pytest.C
         port = server.getsockname()[1]
         assert main(["app", *words(checkpoint), "--port", str(port)]) == 2
     assert f"port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().err
+    for port in (0, -1, 70000):
+        assert main(["app", *words(checkpoint), "--port", str(port)]) == 2
+        assert f"port must be 1 to 65535, got {port}" in capsys.readouterr().err
+    assert main(["app", *words(checkpoint), "--host", "no.such.host.invalid"]) == 2
+    assert "port any of no.such.host.invalid cannot be used: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("192.168.1.2", False)],
+)
+def test_who_can_reach_it(host: str, local: bool) -> None:
+    layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
+    assert layout.is_local(host) == local

@@ -19,7 +19,7 @@ SEEN = 16
 """Images whose features are kept, of all people together: a few megabytes each."""
 
 MAPS = 256
-"""Maps that are kept."""
+"""Maps that are kept, a few kilobytes each, and as many pictures of them."""
 
 FOLDER = Path("photos")
 """Where results say that photographs are: the page knows no folder, and Label Studio needs one."""
@@ -47,7 +47,7 @@ class Photo:
 
 
 class Recent:
-    """The values that were asked for last, by key: whoever finds one there waits for nobody."""
+    """The values that were asked for last, by key; whoever finds one there does not wait for others'."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -96,7 +96,7 @@ class Bench:
 
     def __init__(self, localizers: Mapping[str, Localizer]) -> None:
         self.localizers = dict(localizers)
-        self._seen, self._maps = Recent(SEEN), Recent(MAPS)
+        self._seen, self._maps, self._pictures = Recent(SEEN), Recent(MAPS), Recent(MAPS)
 
     @property
     def input_sizes(self) -> set[tuple[int, int]]:
@@ -104,7 +104,7 @@ class Bench:
         return {localizer.model.input_size for localizer in self.localizers.values()}
 
     def predicted(
-        self, photo: Photo, model: str, options: LocalizerOptions, count: int = 5
+        self, photo: Photo, model: str, options: LocalizerOptions, count: int
     ) -> list[tuple[int, float]]:
         """The most probable classes with their probabilities.
 
@@ -117,7 +117,7 @@ class Bench:
     def localize(
         self, photo: Photo, model: str, label: Label | None, options: LocalizerOptions
     ) -> Localization:
-        """As :class:`wsol.Localizer` does it; the network runs only for an image it has not seen lately.
+        """As :class:`wsol.Localizer` does it; the network runs only for a map that was not made lately.
 
         Args:
             photo: whose name becomes the result's source.
@@ -130,24 +130,28 @@ class Bench:
             UsageError: a map that does not go with the model's method.
         """
         localizer = self.localizers[model].with_options(options)
-        index = None if label is None else localizer.model.classes.index(label)
-        seen = self._see(photo, model, localizer)
-        probabilities = seen.logits.softmax(dim=1)
-        index = int(probabilities.argmax(dim=1)) if index is None else index
+        if label is None:
+            ((index, _),) = self.predicted(photo, model, options, 1)
+        else:
+            index = localizer.model.classes.index(label)
         labels = torch.tensor([index], device=localizer.device)
-        made = localizer.options
-        key = (photo, model, index, localizer.map, *made.parts().values())
-        raw = self._maps.get(key, lambda: localizer.raw_maps(seen, labels))
-        return localizer.of_maps(raw, labels, probabilities[:, index], [FOLDER / photo.name], [photo.size])[0]
+
+        def make() -> tuple[dict[str, Tensor], Tensor]:
+            seen = self._see(photo, model, localizer)
+            return localizer.raw_maps(seen, labels), seen.logits.softmax(dim=1)[:, index]
+
+        key = (photo, model, index, localizer.map, *localizer.options.parts().values())
+        raw, probabilities = self._maps.get(key, make)
+        return localizer.of_maps(raw, labels, probabilities, [FOLDER / photo.name], [photo.size])[0]
 
     def of_photo(self, photo: Photo, key: object, make: Callable[[], Value]) -> Value:
         """What the page shows of a photograph and is made once."""
-        return self._maps.get((photo, key), make)
+        return self._pictures.get((photo, key), make)
 
     def forget(self, photo: Photo) -> None:
         """Leave out all that is kept of a photograph."""
-        self._seen.forget(photo)
-        self._maps.forget(photo)
+        for recent in (self._seen, self._maps, self._pictures):
+            recent.forget(photo)
 
     def _see(self, photo: Photo, model: str, localizer: Localizer) -> Seen:
         """The passes of the network that the options ask for."""

@@ -1,27 +1,29 @@
 """The page in Gradio: controls around our own views, and which handler each of them calls."""
 
 import html
+import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio reads it
 
 import gradio as gr
 
 from wsol.app import settings
-from wsol.app.page import Label, Page
+from wsol.app.page import Asked, Page
 from wsol.app.session import MAX_FILE, Session
 from wsol.app.settings import BOXES, THRESHOLDS, Settings
 from wsol.app.view import View
 from wsol.errors import UsageError, WsolError
 from wsol.evaluation.result import Result
 
-SESSIONS = 16
+SESSIONS = 32
 """People whose photographs are kept at a time."""
 
 KEPT = 3600
@@ -40,51 +42,98 @@ NO_RESULTS = """<p>No results were named: <code>wsol app --evaluations FOLDER…
 <code>wsol evaluate</code> wrote.</p>"""
 
 
-def launch(page: Page, host: str, port: int | None) -> tuple[gr.Blocks, str]:
-    """Serve the page, in a thread of its own.
+@contextmanager
+def serving(page: Page, host: str, port: int | None) -> Iterator[tuple[gr.Blocks, str]]:
+    """Serve the page in a thread of its own, with a folder for uploads that is removed at the end.
 
     Args:
         page: its handlers.
         host: address to listen at.
         port: None for a free one from 7860.
 
-    Returns:
+    Yields:
         The application, and its address.
 
     Raises:
-        UsageError: the port is taken, or the address is not this machine's.
+        UsageError: the port is taken or none, or the address is not this machine's.
     """
+    _check_free(host, port)
+    name = f"[{host}]" if ":" in host else host
+    here = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "localhost", "127.0.0.1", host])
+    with (
+        TemporaryDirectory(prefix="wsol-app-") as uploads,
+        _environment(GRADIO_TEMP_DIR=uploads, NO_PROXY=here, no_proxy=here),  # Gradio calls itself
+    ):
+        blocks = build(page)
+        try:
+            yield blocks, _launch(blocks, name, port)
+        finally:
+            blocks.close(verbose=False)
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches the address."""
     try:
-        with socket.create_server((host, port or 0)):
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_free(host: str, port: int | None) -> None:
+    if port is not None and not 0 < port < 2**16:
+        raise UsageError(f"port must be 1 to 65535, got {port}")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.create_server(address[:2], family=family):
             pass
-    except OSError as error:
-        raise UsageError(f"port {port or 'any'} of {host} cannot be used: {error.strerror}") from error
-    blocks = build(page)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"port {port or 'any'} of {host} cannot be used: {reason}") from error
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """These variables of the environment, and the old ones afterwards."""
+    before = {name: os.environ.pop(name, None) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _launch(blocks: gr.Blocks, name: str, port: int | None) -> str:
     theme = gr.themes.Base(
         primary_hue=gr.themes.colors.rose,
         neutral_hue=gr.themes.colors.slate,
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     )
-    _, url, _ = blocks.launch(
-        server_name=host,
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        share=False,
-        inbrowser=False,
-        allowed_paths=[],
-        max_file_size=MAX_FILE,
-        state_session_capacity=SESSIONS,
-        ssr_mode=False,
-        mcp_server=False,
-        pwa=False,
-        enable_monitoring=False,
-        footer_links=[],
-        theme=theme,
-        css=_text("style.css"),
-    )
-    return blocks, url
+    try:
+        _, url, _ = blocks.launch(
+            server_name=name,
+            server_port=port,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            inbrowser=False,
+            allowed_paths=[],
+            max_file_size=MAX_FILE,
+            state_session_capacity=SESSIONS,
+            ssr_mode=False,
+            mcp_server=False,
+            pwa=False,
+            enable_monitoring=False,
+            footer_links=[],
+            theme=theme,
+            css=_text("style.css"),
+        )
+    except OSError as error:
+        raise UsageError(f"the app cannot listen at {name}: {error}") from error
+    return str(url)
 
 
 def build(page: Page) -> gr.Blocks:
@@ -107,7 +156,7 @@ class _Controls:
         localizer = page.bench.localizers[model]
         chosen = settings.first(localizer)
         self.map = gr.Radio(settings.maps(localizer), value=chosen.map, label="Map")
-        self.preset = gr.Radio(list(settings.presets()), value=chosen.preset, label="Preset")
+        self.preset = gr.Radio(list(settings.presets(localizer)), value=chosen.preset, label="Preset")
         kinds = [(words, kind) for kind, words in THRESHOLDS.items()]
         self.threshold = gr.Radio(kinds, value=chosen.threshold, label="Threshold: a share τ of")
         self.ratio = gr.Slider(0, 1, chosen.ratio, step=0.005, label="τ", buttons=[])
@@ -115,6 +164,8 @@ class _Controls:
             0, 100, chosen.percentile, step=0.5, label="Percentile", buttons=[],
             visible=chosen.threshold == "percentile",
         )  # fmt: skip
+        for slider in (self.ratio, self.percentile):  # what was typed, of which our own view tells
+            slider.preprocess = _as_typed  # type: ignore[assignment, method-assign]
         self.boxes = gr.Radio(
             [(words, kind) for kind, words in BOXES.items()], value=chosen.boxes, label="Boxes of"
         )
@@ -128,6 +179,32 @@ class _Controls:
     def usual(self) -> list[gr.components.Component]:
         """What is set anew with another map, preset or threshold."""
         return [self.ratio, self.percentile]
+
+
+class _Values(NamedTuple):
+    """What every event brings: all controls of the page."""
+
+    session: Session
+    label: Asked
+    keep: bool
+    beside: bool
+    model: str
+    mine: Settings
+    others: Settings
+
+    @classmethod
+    def of(
+        cls,
+        session: Session,
+        label: Asked,
+        keep: bool,
+        beside: bool,
+        model: str,
+        *chosen: Any,  # noqa: ANN401
+    ) -> "_Values":
+        """In the order of ``_Photographs.values``."""
+        half = len(chosen) // 2
+        return cls(session, label, keep, beside, model, Settings(*chosen[:half]), Settings(*chosen[half:]))
 
 
 class _Photographs:
@@ -175,119 +252,170 @@ class _Photographs:
                 self.download = _own("download", {})
 
     def _connect(self) -> None:
-        mine = [self.session, self.label, *self.controls.all]
-        others = [self.session, self.label, self.model, *self.other_controls.all]
-        everything = [self.beside, self.keep, self.model, *mine, *self.other_controls.all]
-        whole = [self.strip, self.label, self.viewer, self.other_viewer]
-        self.uploads.upload(self._upload, [self.uploads, *everything], [self.uploads, *whole], **SLOW)
-        self.samples.click(self._samples, everything, whole, **SLOW)
-        self.clear.click(self._clear, everything, whole, **SLOW)
-        self.strip.pick(self._pick, everything, whole, **SLOW)
-        self.viewer.before(self._before, everything, whole, **SLOW)
-        self.viewer.after(self._after, everything, whole, **SLOW)
-        self.viewer.accept(self._accept, everything, whole, **SLOW)
-        self.viewer.reject(self._reject, everything, whole, **SLOW)
-        self.label.input(self._class, everything, [self.viewer, self.other_viewer], **SLOW)
         controls, other = self.controls, self.other_controls
-        for switch in (controls.map, controls.preset, controls.threshold):
-            switch.input(self._switch, mine, [*controls.usual, self.viewer], **SLOW)
+        views = [self.viewer, self.other_viewer]
+        # the session is among the outputs so that Gradio counts the hour after which it is put away from here
+        whole = [self.session, self.strip, self.label, *views]
+        slow: list[tuple[Any, Callable[..., Any], list[Any]]] = [
+            (self.samples.click, self._samples, whole),
+            (self.clear.click, self._clear, whole),
+            (self.viewer.before, self._before, whole),
+            (self.viewer.after, self._after, whole),
+            (self.label.input, self._class, views),
+            (self.model.input, self._model, [*other.all, self.other_viewer]),
+            (self.beside.input, self._beside, [self.column, self.other_viewer]),
+            *(
+                (switch.input, self._switch, [*controls.usual, self.viewer])
+                for switch in (controls.map, controls.preset, controls.threshold)
+            ),
+            *(
+                (switch.input, self._switch_other, [*other.usual, self.other_viewer])
+                for switch in (other.map, other.preset, other.threshold)
+            ),
+        ]
+        for listen, handler, outputs in slow:
+            listen(_handling(handler), self.values, outputs, **SLOW)
+        for listen, handler in (
+            (self.strip.pick, self._pick),
+            (self.viewer.accept, self._accept),
+            (self.viewer.reject, self._reject),
+        ):
+            listen(_handling_event(handler), self.values, whole, **SLOW)
+        self.uploads.upload(
+            self._upload,
+            [self.uploads, *self.values],
+            [self.uploads, *whole],
+            trigger_mode="multiple",
+            **SLOW,
+        )
         for slider in (controls.ratio, controls.percentile, controls.boxes):
-            slider.input(self._slide, mine, self.viewer, **FAST)
-        for switch in (other.map, other.preset, other.threshold):
-            switch.input(self._switch_other, others, [*other.usual, self.other_viewer], **SLOW)
+            slider.input(_handling(self._slide), self.values, self.viewer, **FAST)
         for slider in (other.ratio, other.percentile, other.boxes):
-            slider.input(self._slide_other, others, self.other_viewer, **FAST)
-        self.model.input(self._model, others, [*other.all, self.other_viewer], **SLOW)
-        self.beside.input(self._beside, [self.beside, *others], [self.column, self.other_viewer], **SLOW)
-        self.download.download(self._download, self.session, self.download, **SLOW)
+            slider.input(_handling(self._slide_other), self.values, self.other_viewer, **FAST)
+        self.download.download(_handling_event(self._download), self.values, self.download, **SLOW)
 
-    # --- what the events call: values come in the order of the inputs above
+    @property
+    def values(self) -> list[gr.components.Component]:
+        """All controls, as :class:`_Values` takes them."""
+        asked = [self.session, self.label, self.keep, self.beside, self.model]
+        return [*asked, *self.controls.all, *self.other_controls.all]
 
-    def _whole(self, values: tuple[Any, ...]) -> list[Any]:
+    # --- what the events call
+
+    def _whole(self, values: _Values) -> list[Any]:
         """Everything that shows the photograph that is looked at, with the class to begin with."""
-        beside, keep, model, session, label, *chosen = values
-        page = self.page
-        label = label if keep else None
-        choices = page.classes(session, Settings(*chosen[:6]))
-        if not keep:
-            label = choices[0][1] if choices else None
-        other = page.beside(session, label, model, Settings(*chosen[6:])) if beside else {}
+        page, session = self.page, values.session
+        label = values.label if values.keep else None
+        choices = page.classes(session, values.mine, label)
+        if label is None and choices:
+            label = choices[0][1]
         return [
+            session,
             page.strip(session),
             gr.Dropdown(choices=choices, value=label),
-            page.first_view(session, label, Settings(*chosen[:6])),
-            other,
+            *self._views(values._replace(label=label)),
         ]
 
-    def _upload(self, files: Any, *values: Any) -> list[Any]:  # noqa: ANN401
-        self.page.add(values[3], files)
-        return [None, *self._whole(values)]
+    def _views(self, values: _Values) -> list[View]:
+        session, label, page = values.session, values.label, self.page
+        other = page.beside(session, label, values.model, values.others) if values.beside else View()
+        return [page.view(session, label, values.mine, judged=True), other]
 
-    def _samples(self, *values: Any) -> list[Any]:  # noqa: ANN401
-        self.page.add_samples(values[3])
-        return self._whole(values)
-
-    def _clear(self, *values: Any) -> list[Any]:  # noqa: ANN401
-        values[3].clear(self.page.bench)
-        strip, *others = self._whole(values)
-        return [strip | {"cleared": True}, *others]
-
-    def _pick(self, event: gr.EventData, *values: Any) -> list[Any]:  # noqa: ANN401
-        values[3].go(int(event.place))
-        return self._whole(values)
-
-    def _before(self, *values: Any) -> list[Any]:  # noqa: ANN401
-        values[3].go(values[3].place - 1)
-        return self._whole(values)
-
-    def _after(self, *values: Any) -> list[Any]:  # noqa: ANN401
-        values[3].go(values[3].place + 1)
-        return self._whole(values)
-
-    def _accept(self, event: gr.EventData, *values: Any) -> list[Any]:  # noqa: ANN401
+    def _upload(self, files: Any, *given: Any) -> list[Any]:  # noqa: ANN401
         with _told():
-            self.page.accept(values[3], values[4], Settings(*values[5:11]), event.boxes)
+            values = _Values.of(*given)
+            some = self.page.add(values.session, files)
+            with values.session.lock:
+                if some:
+                    return [None, *self._whole(values)]
+                views = [gr.skip()] * 3  # what a person has begun to correct stays as it is
+                return [None, values.session, self.page.strip(values.session), *views]
+
+    def _samples(self, values: _Values) -> list[Any]:
+        self.page.add_samples(values.session)
         return self._whole(values)
 
-    def _reject(self, *values: Any) -> list[Any]:  # noqa: ANN401
-        with _told():
-            self.page.reject(values[3], values[4], Settings(*values[5:11]))
+    def _clear(self, values: _Values) -> list[Any]:
+        values.session.clear(self.page.bench)
+        session, strip, *others = self._whole(values)
+        return [session, strip | {"cleared": True}, *others]
+
+    def _pick(self, event: gr.EventData, values: _Values) -> list[Any]:
+        values.session.go(int(event.place))
         return self._whole(values)
 
-    def _class(self, *values: Any) -> list[View]:  # noqa: ANN401
-        beside, _, model, session, label, *chosen = values
-        other = self.page.beside(session, label, model, Settings(*chosen[6:])) if beside else {}
-        return [self.page.first_view(session, label, Settings(*chosen[:6])), other]
+    def _before(self, values: _Values) -> list[Any]:
+        values.session.go(values.session.place - 1)
+        return self._whole(values)
 
-    def _switch(self, session: Session, label: Label, *values: Any) -> list[Any]:  # noqa: ANN401
-        chosen = self.page.usual(self.page.main, Settings(*values))
-        return [*_sliders(chosen), self.page.view(session, label, chosen)]
+    def _after(self, values: _Values) -> list[Any]:
+        values.session.go(values.session.place + 1)
+        return self._whole(values)
 
-    def _slide(self, session: Session, label: Label, *values: Any) -> View:  # noqa: ANN401
-        return self.page.view(session, label, Settings(*values))
+    def _accept(self, event: gr.EventData, values: _Values) -> list[Any]:
+        self.page.accept(values.session, event.turn, event.boxes)
+        return self._whole(values)
 
-    def _switch_other(self, session: Session, label: Label, model: str, *values: Any) -> list[Any]:  # noqa: ANN401
-        chosen = self.page.usual(model, Settings(*values))
-        return [*_sliders(chosen), self.page.beside(session, label, model, chosen)]
+    def _reject(self, event: gr.EventData, values: _Values) -> list[Any]:
+        self.page.reject(values.session, event.turn)
+        return self._whole(values)
 
-    def _slide_other(self, session: Session, label: Label, model: str, *values: Any) -> View:  # noqa: ANN401
-        return self.page.beside(session, label, model, Settings(*values))
+    def _class(self, values: _Values) -> list[View]:
+        return self._views(values)
 
-    def _model(self, session: Session, label: Label, model: str, *_: Any) -> list[Any]:  # noqa: ANN401
-        localizer = self.page.bench.localizers[model]
+    def _switch(self, values: _Values) -> list[Any]:
+        chosen = self.page.usual(self.page.main, values.mine)
+        return [*_sliders(chosen), self.page.view(values.session, values.label, chosen)]
+
+    def _slide(self, values: _Values) -> View:
+        return self.page.view(values.session, values.label, values.mine, whole=False)
+
+    def _switch_other(self, values: _Values) -> list[Any]:
+        chosen = self.page.usual(values.model, values.others)
+        view = self.page.beside(values.session, values.label, values.model, chosen)
+        return [*_sliders(chosen), view]
+
+    def _slide_other(self, values: _Values) -> View:
+        return self.page.beside(values.session, values.label, values.model, values.others, whole=False)
+
+    def _model(self, values: _Values) -> list[Any]:
+        localizer = self.page.bench.localizers[values.model]
         chosen = settings.first(localizer)
-        switches = [
-            gr.Radio(settings.maps(localizer), value=chosen.map), chosen.preset, chosen.threshold,
-            *_sliders(chosen), chosen.boxes,
-        ]  # fmt: skip
-        return [*switches, self.page.beside(session, label, model, chosen)]
+        return [
+            gr.Radio(settings.maps(localizer), value=chosen.map),
+            gr.Radio(list(settings.presets(localizer)), value=chosen.preset),
+            chosen.threshold,
+            *_sliders(chosen),
+            chosen.boxes,
+            self.page.beside(values.session, values.label, values.model, chosen),
+        ]
 
-    def _beside(self, beside: bool, session: Session, label: Label, model: str, *values: Any) -> list[Any]:  # noqa: ANN401
-        view = self.page.beside(session, label, model, Settings(*values)) if beside else {}
-        return [gr.Column(visible=beside), view]
+    def _beside(self, values: _Values) -> list[Any]:
+        return [gr.Column(visible=values.beside), self._views(values)[1]]
 
-    def _download(self, session: Session, event: gr.EventData) -> View:
-        return self.page.download(session, str(event.format))
+    def _download(self, event: gr.EventData, values: _Values) -> dict[str, Any]:
+        return self.page.download(values.session, str(event.format))
+
+
+def _handling(handler: Callable[[_Values], Any]) -> Callable[..., Any]:
+    """What Gradio calls: one event of a person after the other, and what goes wrong is told."""
+
+    def handle(*given: Any) -> Any:  # noqa: ANN401
+        with _told():
+            values = _Values.of(*given)
+            with values.session.lock:
+                return handler(values)
+
+    return handle
+
+
+def _handling_event(handler: Callable[[gr.EventData, _Values], Any]) -> Callable[..., Any]:
+    """The same for events that bring something of their own."""
+
+    def handle(event: gr.EventData, *given: Any) -> Any:  # noqa: ANN401
+        return _handling(lambda values: handler(event, values))(*given)
+
+    return handle
 
 
 def _sliders(chosen: Settings) -> list[Any]:
@@ -321,7 +449,7 @@ def _called(result: Result) -> str:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What goes wrong by what a person did, as a message of the page.
+    """What goes wrong, as a message of the page; what nobody has foreseen is on the terminal too.
 
     Raises:
         gr.Error: it, escaped: the page would take it for HTML.
@@ -330,9 +458,11 @@ def _told() -> Iterator[None]:
         yield
     except (WsolError, ValueError) as error:
         raise gr.Error(html.escape(str(error)), print_exception=False) from error
+    except Exception as error:
+        raise gr.Error(f"{type(error).__name__}: the terminal of wsol app has more") from error
 
 
-def _own(name: str, value: View) -> Any:  # noqa: ANN401 - events are attributes that Gradio finds in the script
+def _own(name: str, value: Any) -> Any:  # noqa: ANN401 - events are attributes that Gradio finds in the script
     """A view of ours: its frame, and the script that fills it with values."""
     return gr.HTML(
         value,
@@ -349,6 +479,10 @@ def _named(files: Any) -> list[tuple[Path, str]]:  # noqa: ANN401 - of Gradio's 
     Gradio's own way gives names without most signs, which would not be those of the photographs any more.
     """
     return [(Path(file.path), file.orig_name or Path(file.path).name) for file in files or []]
+
+
+def _as_typed(value: Any) -> Any:  # noqa: ANN401
+    return value
 
 
 def _text(name: str) -> str:

@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from wsol.app import settings
-from wsol.app.bench import Bench
-from wsol.app.session import MAX_FILE, Boxes, Session
+from wsol.app.bench import Bench, Photo
+from wsol.app.session import MAX_FILE, TURNS, Boxes, Session, Verdict
 from wsol.app.settings import Settings
-from wsol.app.view import View, view_of
+from wsol.app.view import View, boxes_view, pictures_view
 from wsol.data.samples import sample_photographs
-from wsol.errors import WsolError
+from wsol.errors import ModelError, WsolError
 from wsol.evaluation.compare import compare
 from wsol.evaluation.result import Result
 from wsol.evaluation.tables import html_tables
 from wsol.inference.localization import Localization
 from wsol.typed import typed
 
-Label = int | str | None
-"""A class as the page has it: an index, what a person typed, or nothing."""
+Asked = int | str | None
+"""A class as the page has it: an index, what a person typed, or nothing for the most probable."""
+
+LISTED = 20
+"""Files that could not be used, of those that are listed."""
 
 
 class Page:
@@ -37,123 +40,140 @@ class Page:
         self.results = list(results)
         self.main, *_ = bench.localizers
 
-    def view(self, session: Session, label: Label, chosen: Settings) -> View:
-        """The photograph that is looked at with the main model's boxes; or why there is nothing to see."""
-        view = self._start(session, editable=True)
-        if session.photo is None:
+    def view(
+        self, session: Session, label: Asked, chosen: Settings, *, judged: bool = False, whole: bool = True
+    ) -> View:
+        """The photograph that is looked at with the main model's boxes; or why there is nothing to see.
+
+        Args:
+            session: of the person, where it is noted what is before them.
+            label: the class.
+            chosen: settings of the view.
+            judged: with the boxes of the verdict, if there is one.
+            whole: with the photograph and its maps.
+        """
+        turn, photo = next(TURNS), session.photo
+        view = View(turn=turn, editable=True)
+        if photo is None:
             return view
         try:
-            result = self._result(session, self.main, self._asked(session, label, chosen), chosen)
+            index = self._index(photo, label, chosen)
+            verdict = session.verdict(photo, index)
+            result = verdict.result if judged and verdict else self._result(photo, self.main, index, chosen)
         except (WsolError, ValueError) as error:
-            return view | {"problem": str(error)}
-        return view | self._shown(session, result)
+            return view | View(problem=str(error))
+        session.show(turn, photo, result)
+        return view | self._view_of(photo, self.main, result, verdict, whole=whole)
 
-    def first_view(self, session: Session, label: Label, chosen: Settings) -> View:
-        """As :meth:`view`, but with the boxes of the verdict if there is one."""
-        view = self.view(session, label, chosen)
-        if session.photo is None or "problem" in view:
-            return view
-        verdict = session.verdict(session.photo, self._asked(session, label, chosen))
-        return view if verdict is None else view | self._shown(session, verdict.result)
-
-    def beside(self, session: Session, label: Label, model: str, chosen: Settings) -> View:
+    def beside(
+        self, session: Session, label: Asked, model: str, chosen: Settings, *, whole: bool = True
+    ) -> View:
         """The same class of the same photograph by another model, or with other settings."""
-        view = self._start(session, editable=False)
-        if session.photo is None:
+        turn, photo = next(TURNS), session.photo
+        view = View(turn=turn, editable=False)
+        if photo is None:
             return view
         try:
-            index = self._asked(session, label, chosen)
-            mine, other = (self.bench.localizers[name].model.classes for name in (self.main, model))
-            index = index if mine.names == other.names else other.index(mine.names[index], owner=model)
-            result = self._result(session, model, index, chosen)
+            index = self._beside(self._index(photo, label, chosen), model)
+            result = self._result(photo, model, index, chosen)
         except (WsolError, ValueError) as error:
-            return view | {"problem": str(error)}
-        return view | view_of(self.bench, session.photo, model, result, None)
+            return view | View(problem=str(error))
+        return view | self._view_of(photo, model, result, None, whole=whole)
 
-    def strip(self, session: Session) -> View:
-        """The photographs of the session, and what became of each."""
-        session.turn += 1
+    def strip(self, session: Session) -> dict[str, Any]:
+        """The photographs of the session, what became of each, and the files that could not be used."""
         kinds = [
             sorted({said.kind for said in session.verdicts.get(photo, {}).values()})
             for photo in session.photos
         ]
-        count = len(session.photos)
-        words = (
-            f"{count} photograph{'s' * (count != 1)}, {sum(map(bool, kinds))} looked through" if count else ""
-        )
+        count, more = len(session.photos), len(session.skipped) - LISTED
+        words = f"{count} {_photographs(count)}, {sum(map(bool, kinds))} looked through" if count else ""
+        rest = [("and more", f"{more} files that could not be used either")] if more > 0 else []
         return {
-            "turn": session.turn,
+            "turn": next(TURNS),
             "place": session.place,
             "photos": [
                 {"name": photo.name, "thumbnail": photo.thumbnail, "verdict": ", ".join(said)}
                 for photo, said in zip(session.photos, kinds, strict=True)
             ],
-            "skipped": session.skipped,
+            "skipped": session.skipped[:LISTED] + rest,
             "limit": MAX_FILE,
             "words": words,
         }
 
-    def classes(self, session: Session, chosen: Settings) -> list[tuple[str, int]]:
-        """The most probable classes of the photograph that is looked at: what to show, and the index."""
+    def classes(self, session: Session, chosen: Settings, kept: Asked = None) -> list[tuple[str, int]]:
+        """The most probable classes of the photograph that is looked at: what to show, and the index.
+
+        None if the network cannot tell, of which the view says why.
+
+        Args:
+            session: of the person.
+            chosen: settings of the view.
+            kept: a class that is to be among them.
+        """
         if session.photo is None:
             return []
-        names = self.bench.localizers[self.main].model.classes.names
-        predicted = self.bench.predicted(session.photo, self.main, chosen.options())
-        return [(f"{names[index]} · {probability:.2f}", index) for index, probability in predicted]
-
-    def add(self, session: Session, files: Iterable[tuple[Path, str]]) -> None:
-        """Read photographs that were uploaded."""
-        session.add(files, self.bench)
-
-    def add_samples(self, session: Session) -> None:
-        """Read the photographs that come with scikit-image."""
+        localizer = self.bench.localizers[self.main]
+        names = localizer.model.classes.names
         try:
-            session.add([(path, path.name) for path in sample_photographs()], self.bench)
-        except WsolError as error:
-            session.skipped.append(("samples", str(error)))
+            predicted = self.bench.predicted(
+                session.photo, self.main, chosen.options(localizer.options), count=5
+            )
+        except (WsolError, ValueError):
+            return []
+        shown = [(f"{names[index]} · {probability:.2f}", index) for index, probability in predicted]
+        missing = isinstance(kept, int) and kept not in dict(predicted)
+        return [*shown, (names[kept], kept)] if missing and isinstance(kept, int) else shown
 
-    def accept(self, session: Session, label: Label, chosen: Settings, boxes: Any) -> None:  # noqa: ANN401
+    def add(self, session: Session, files: Iterable[tuple[Path, str]]) -> bool:
+        """Read photographs that were uploaded; tells whether there was any."""
+        return session.add(files, self.bench)
+
+    def add_samples(self, session: Session) -> bool:
+        """Read the photographs that come with scikit-image.
+
+        Raises:
+            WsolError: they are not there.
+        """
+        return session.add([(path, path.name) for path in sample_photographs()], self.bench)
+
+    def accept(self, session: Session, turn: object, boxes: object) -> None:
         """Keep the boxes as the person left them, and go to the next photograph.
 
         Args:
             session: of the person.
-            label: class that was chosen.
-            chosen: settings of the view.
-            boxes: x0, y0, x1, y1 each, as JSON gives them.
+            turn: of the view that was before them, as JSON gives it.
+            boxes: x0, y0, x1, y1 each, original frame, exclusive, likewise.
 
         Raises:
-            WsolError, ValueError: boxes that are none.
+            WsolError, ValueError: boxes that are none; a view that is long gone.
         """
         drawn: Boxes = typed(tuple[tuple[int, int, int, int], ...], boxes, "boxes")
-        session.judge(
-            "accepted", self._result(session, self.main, self._asked(session, label, chosen), chosen), drawn
-        )
-        session.go(session.place + 1)
+        session.judge(typed(int, turn, "turn"), "accepted", drawn)
 
-    def reject(self, session: Session, label: Label, chosen: Settings) -> None:
-        """Note that the boxes are wrong, and go to the next photograph."""
-        result = self._result(session, self.main, self._asked(session, label, chosen), chosen)
-        session.judge("rejected", result, None)
-        session.go(session.place + 1)
+    def reject(self, session: Session, turn: object) -> None:
+        """Note that the boxes are wrong, and go to the next photograph; see :meth:`accept`."""
+        session.judge(typed(int, turn, "turn"), "rejected")
 
-    def download(self, session: Session, format: str) -> View:
+    def download(self, session: Session, format: str) -> dict[str, Any]:
         """The outcome as a file in a data URI, or why there is none."""
-        session.turn += 1
-        view: View = {"turn": session.turn}
         classes = self.bench.localizers[self.main].model.classes.names
         with tempfile.TemporaryDirectory() as folder:
             try:
                 file = session.download(format, classes, Path(folder))
-            except (WsolError, OSError) as error:
-                return view | {"words": str(error)}
+            except WsolError as error:
+                return {"turn": next(TURNS), "words": str(error)}
+            except OSError as error:  # without the folder, which is the server's
+                return {"turn": next(TURNS), "words": f"the file cannot be written: {error.strerror}"}
             kind = "json" if file.suffix == ".json" else "zip"
             data = base64.b64encode(file.read_bytes()).decode("ascii")
-            count = len(session.outcome())
-            return view | {
-                "name": file.name,
-                "uri": f"data:application/{kind};base64,{data}",
-                "words": f"{file.name}: {count} photograph{'s' * (count != 1)}",
-            }
+        count = len(session.outcome())
+        return {
+            "turn": next(TURNS),
+            "name": file.name,
+            "uri": f"data:application/{kind};base64,{data}",
+            "words": f"{file.name}: {count} {_photographs(count)}",
+        }
 
     def comparison(self, places: Sequence[int], *, intervals: bool) -> str:
         """The table of ``wsol compare`` with its protocol, as HTML; names are escaped.
@@ -173,23 +193,39 @@ class Page:
             self.bench.localizers[model], chosen.map, chosen.preset, chosen.threshold, chosen.boxes
         )
 
-    def _start(self, session: Session, *, editable: bool) -> View:
-        session.turn += 1
-        return {"turn": session.turn, "editable": editable}
-
-    def _asked(self, session: Session, label: Label, chosen: Settings) -> int:
+    def _index(self, photo: Photo, label: Asked, chosen: Settings) -> int:
         """Index of the class in the main model: the most probable if none was chosen."""
+        localizer = self.bench.localizers[self.main]
         if label is not None and label != "":
-            return self.bench.localizers[self.main].model.classes.index(label)
-        if session.photo is None:
-            raise WsolError("there is no photograph")
-        return self.bench.predicted(session.photo, self.main, chosen.options(), 1)[0][0]
+            return localizer.model.classes.index(label)
+        return self.bench.predicted(photo, self.main, chosen.options(localizer.options), 1)[0][0]
 
-    def _result(self, session: Session, model: str, index: int, chosen: Settings) -> Localization:
-        if session.photo is None:
-            raise WsolError("there is no photograph")
-        return self.bench.localize(session.photo, model, index, chosen.options())
+    def _beside(self, index: int, model: str) -> int:
+        """The class of the main model that another one calls by the same name.
 
-    def _shown(self, session: Session, result: Localization) -> View:
-        photo = session.photos[session.place]
-        return view_of(self.bench, photo, self.main, result, session.verdict(photo, result.class_index))
+        Raises:
+            ModelError: it has none.
+        """
+        mine, other = (self.bench.localizers[name].model.classes for name in (self.main, model))
+        name = mine.names[index]
+        if mine.names == other.names:
+            return index
+        if name in other.names:  # before index(), which takes a number for a place
+            return other.names.index(name)
+        if name.isdecimal():
+            raise ModelError(f"the {model} knows no class {name!r:.80}")
+        return other.index(name, owner=model)
+
+    def _result(self, photo: Photo, model: str, index: int, chosen: Settings) -> Localization:
+        base = self.bench.localizers[model].options
+        return self.bench.localize(photo, model, index, chosen.options(base))
+
+    def _view_of(
+        self, photo: Photo, model: str, result: Localization, verdict: Verdict | None, *, whole: bool
+    ) -> View:
+        view = boxes_view(photo, model, result, verdict)
+        return view | pictures_view(self.bench, photo, model, result) if whole else view
+
+
+def _photographs(count: int) -> str:
+    return "photograph" if count == 1 else "photographs"

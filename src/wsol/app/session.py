@@ -1,10 +1,13 @@
 """What one person does: photographs, the box that is looked at, verdicts, and the files of the outcome."""
 
+import itertools
 import shutil
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,11 +26,17 @@ PHOTOS = 100
 MAX_FILE = 50 * 2**20
 """Bytes of an upload."""
 
-NAME = 120
-"""Characters of a file's name that are kept."""
+NAME = 200
+"""Bytes of a file's name that are kept; formats add a little, and file systems take 255."""
+
+SHOWN = 32
+"""Views that a person may still answer: sliders make some before the last one is on the screen."""
 
 DOWNLOADS = ("coco", "yolo", "voc", "label-studio")
 """Formats that can be downloaded, of :data:`wsol.export.FORMATS`."""
+
+TURNS = itertools.count(1)
+"""Numbers of answers, by which the page tells late ones; of all people: one can come back as another."""
 
 Kind = Literal["accepted", "corrected", "rejected"]
 Boxes = Sequence[tuple[int, int, int, int]]
@@ -46,76 +55,125 @@ class Verdict:
     result: Localization
 
 
-@dataclass(eq=False)
-class Session:
+class Session:  # no dataclass, of which Gradio would make dictionaries
     """One person's photographs, in the order in which they came.
 
     Attributes:
         photos: that could be read.
-        skipped: name and reason of each that could not.
+        skipped: name and reason of each that could not, of the last files.
         place: of the photograph that is looked at.
-        turn: counts what was answered, so that the page can tell late answers.
         verdicts: of each photograph, by the index of the class.
+        lock: for whoever changes the place: events of a page can come at the same time.
     """
 
-    photos: list[Photo] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    place: int = 0
-    turn: int = 0
-    verdicts: dict[Photo, dict[int, Verdict]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.photos: list[Photo] = []
+        self.skipped: list[tuple[str, str]] = []
+        self.place = 0
+        self.verdicts: dict[Photo, dict[int, Verdict]] = {}
+        self.lock = threading.RLock()
+        self._taken: dict[Path, list[Photo]] = {}
+        self._shown: OrderedDict[int, tuple[Photo, Localization]] = OrderedDict()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Session":
+        """Gradio copies the first for each person; nobody has done anything then."""
+        return Session()
 
     @property
     def photo(self) -> Photo | None:
         """The photograph that is looked at, if there is any."""
         return self.photos[self.place] if self.photos else None
 
-    def add(self, files: Iterable[tuple[Path, str]], bench: Bench) -> None:
-        """Read photographs and look at the first of them.
+    def add(self, files: Iterable[tuple[Path, str]], bench: Bench) -> bool:
+        """Read photographs and look at the first new one; tells whether there was any.
 
-        A file that cannot be used, or is one too many, is put among ``skipped`` with the reason.
+        A file that cannot be used, or is one too many, is put among ``skipped`` with the reason; one that is
+        there already is not read again: the page sends what it has sent before with what comes later.
 
         Args:
             files: each with the name that the person gave it.
             bench: whose models will see them.
         """
-        first = len(self.photos)
+        photos, taken, skipped = self.photos, self._taken, []  # clearing meanwhile makes others
+        new: list[Photo] = []
+        old: list[Photo] = []
         for path, given in files:
+            with self.lock:
+                if path in taken:
+                    old += taken[path]
+                    continue
+                taken[path] = []
             name = file_name(given)
             try:
-                if len(self.photos) >= PHOTOS:
+                if len(photos) >= PHOTOS:
                     raise ImageError(
                         name, f"more than {PHOTOS} photographs at a time; download and clear first"
                     )
-                self.photos.append(_read(path, self._free(name), bench))
+                photo = _read(path, name, bench)
+                with self.lock:
+                    photo.name = _free(name, photos)
+                    photos.append(photo)
+                    taken[path].append(photo)
+                new.append(photo)
             except ImageError as error:
-                self.skipped.append((name, error.reason))
-        if len(self.photos) > first:
-            self.place = first
+                skipped.append((name, error.reason))
+                del taken[path]
+        with self.lock:
+            if self.photos is not photos:
+                return False
+            self.skipped = skipped
+            if new or old:
+                self.place = photos.index((new or old)[0])
+            return bool(new or old)
 
     def clear(self, bench: Bench) -> None:
         """Forget everything."""
         for photo in self.photos:
             bench.forget(photo)
         self.photos, self.skipped, self.place, self.verdicts = [], [], 0, {}
+        self._taken = {}
+        self._shown.clear()
 
     def go(self, place: int) -> None:
-        """Look at another photograph; there is nothing before the first and behind the last."""
+        """Look at another photograph; there is nothing before the first and behind the last.
+
+        Raises:
+            UsageError: there are none, though the page must have had some.
+        """
+        if not self.photos:
+            raise UsageError(PUT_AWAY)
         self.place = max(0, min(place, len(self.photos) - 1))
 
-    def judge(self, kind: Literal["accepted", "rejected"], result: Localization, boxes: Boxes | None) -> None:
-        """Note what the person says about the photograph that is looked at.
+    def show(self, turn: int, photo: Photo, result: Localization) -> None:
+        """Note what the page is to show in this turn, as it can be judged then."""
+        with self.lock:
+            self._shown[turn] = (photo, result)
+            if len(self._shown) > SHOWN:
+                self._shown.popitem(last=False)
+
+    def judge(self, turn: int, kind: Literal["accepted", "rejected"], boxes: Boxes | None = None) -> None:
+        """Note what the person says about what was before them, and look at the next photograph.
 
         Args:
+            turn: in which the page showed it.
             kind: accepted or rejected.
-            result: what the models found there.
-            boxes: (x0, y0, x1, y1) each, original frame, as the person left them; None where untouched.
+            boxes: (x0, y0, x1, y1) each, original frame, exclusive, as the person left them.
+
+        Raises:
+            UsageError: it is long gone, or a box is none.
         """
-        if self.photo is None:
-            return
+        photo, result = self._shown.get(turn, (None, None))
+        if photo is None or result is None or photo not in self.photos:
+            raise UsageError("this is not before you any more; look again" if self.photos else PUT_AWAY)
+        before = self.verdict(photo, result.class_index)
         said: Kind = kind
-        if kind == "accepted" and boxes is not None and list(map(list, boxes)) != result.boxes.tolist():
-            said, result = "corrected", corrected(result, boxes)
-        self.verdicts.setdefault(self.photo, {})[result.class_index] = Verdict(said, result)
+        if kind == "accepted":
+            if boxes is not None and list(map(list, boxes)) != result.boxes.tolist():
+                said, result = "corrected", corrected(result, boxes)
+            elif before is not None and before.result is result and before.kind == "corrected":
+                said = "corrected"
+        self.verdicts.setdefault(photo, {})[result.class_index] = Verdict(said, result)
+        self.go(self.photos.index(photo) + 1)
 
     def verdict(self, photo: Photo, class_index: int) -> Verdict | None:
         """What was said about a class in a photograph."""
@@ -157,20 +215,19 @@ class Session:
             return (inside / target).rename(folder / f"wsol-{target}")
         return Path(shutil.make_archive(str(folder / f"wsol-{format}"), "zip", inside))
 
-    def _free(self, name: str) -> str:
-        """The name, with a number where another photograph has it."""
-        taken = {photo.name.casefold() for photo in self.photos}
-        path, number, free = PurePosixPath(name), 1, name
-        while free.casefold() in taken:
-            number += 1
-            free = f"{path.stem} ({number}){path.suffix}"
-        return free
+
+PUT_AWAY = (
+    "The app has put your photographs away: the page was left for long, or many others came. "
+    "Clear all, and drop them again."
+)
 
 
 def corrected(result: Localization, boxes: Boxes) -> Localization:
-    """A result with boxes that a person drew: their score and agreement are 1.
+    """A result with the boxes as a person left them, those that were drawn first.
 
-    The masks are what the map's mask has inside the boxes; a box in which it has nothing is all mask.
+    A box that was not touched keeps its score and mask. One that was drawn has score 1; its mask is what the
+    map's mask has inside it, or all of it where that is nothing. Where boxes overlap, the smaller one has the
+    pixels.
 
     Args:
         result: what was found.
@@ -186,14 +243,25 @@ def corrected(result: Localization, boxes: Boxes) -> Localization:
                 f"a box must lie within 0 to {width} and 0 to {height}, left before right and top before "
                 f"bottom: got {x0}, {y0}, {x1}, {y1}"
             )
-    drawn = np.array(boxes, np.int64).reshape(-1, 4)
-    frame = result.components.shape
+    left = list(dict.fromkeys(map(tuple, boxes)))
+    had = {tuple(box): number for number, box in enumerate(result.boxes.tolist(), start=1)}
+    drawn, kept = [box for box in left if box not in had], [box for box in had if box in left]
+    made = np.array([*drawn, *kept], np.int64).reshape(-1, 4)
     components = np.zeros_like(result.components)
-    inside = rescale(drawn, result.size, (frame[0], frame[1])).tolist()
-    for number, (x0, y0, x1, y1) in reversed(list(enumerate(inside, start=1))):  # the first box on top
-        found = result.components[y0:y1, x0:x1] > 0
-        components[y0:y1, x0:x1][found if found.any() else np.ones_like(found)] = number
-    return replace(result, boxes=drawn, scores=np.ones(len(drawn)), components=components, agreement=1.0)
+    frame = (components.shape[0], components.shape[1])
+    inside = rescale(made, result.size, frame)
+    areas = (inside[:, 2] - inside[:, 0]) * (inside[:, 3] - inside[:, 1])
+    for index in np.argsort(areas, kind="stable").tolist():
+        x0, y0, x1, y1 = inside[index]
+        part, free = result.components[y0:y1, x0:x1], components[y0:y1, x0:x1] == 0
+        if index < len(drawn):
+            pixels = free & (part > 0)
+            pixels = pixels if pixels.any() else free
+        else:
+            pixels = free & (part == had[kept[index - len(drawn)]])
+        components[y0:y1, x0:x1][pixels] = index + 1
+    scores = [*np.ones(len(drawn)), *(result.scores[had[box] - 1] for box in kept)]
+    return replace(result, boxes=made, scores=np.array(scores), components=components, agreement=1.0)
 
 
 def file_name(given: str) -> str:
@@ -204,7 +272,18 @@ def file_name(given: str) -> str:
         return "photograph"
     suffix = PurePosixPath(name).suffix
     suffix = suffix if len(suffix) < 8 else ""
-    return name.removesuffix(suffix)[: NAME - len(suffix)] + suffix
+    stem = name.removesuffix(suffix).encode()[: NAME - len(suffix.encode())]
+    return stem.decode(errors="ignore") + suffix  # no half of a sign at the end
+
+
+def _free(name: str, photos: Sequence[Photo]) -> str:
+    """The name, with a number where another photograph has it."""
+    taken = {photo.name.casefold() for photo in photos}
+    path, number, free = PurePosixPath(name), 1, name
+    while free.casefold() in taken:
+        number += 1
+        free = f"{path.stem} ({number}){path.suffix}"
+    return free
 
 
 def _read(path: Path, name: str, bench: Bench) -> Photo:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 from wsol.boxes import BoxesKind
+from wsol.errors import ModelError, UsageError
 from wsol.inference.localizer import Localizer
 from wsol.inference.options import PRESETS, LocalizerOptions, Preset
 from wsol.maps import MapKind
 from wsol.methods import METHODS
 from wsol.report.overlay import MAP_NAMES
-from wsol.thresholds import PercentileThreshold, ThresholdKind
+from wsol.thresholds import PercentileThreshold, Threshold, ThresholdKind
 
 THRESHOLDS = {"max": "the maximum", "percentile": "a percentile"}
 BOXES = {"largest": "the largest component", "all": "all"}
@@ -26,12 +27,18 @@ class Settings:
     percentile: float
     boxes: BoxesKind
 
-    def options(self) -> LocalizerOptions:
+    def options(self, base: LocalizerOptions) -> LocalizerOptions:
         """As options of a localizer.
 
+        Args:
+            base: options that the controls do not have: the smallest probability and area.
+
         Raises:
-            ValueError: a value that is none of a control's.
+            UsageError: a value that is none of a control's.
         """
+        for name, value in (("τ", self.ratio), ("the percentile", self.percentile)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise UsageError(f"{name} must be a number")
         return LocalizerOptions(
             map=self.map,
             preset=self.preset,
@@ -39,6 +46,8 @@ class Settings:
             ratio=self.ratio,
             percentile=self.percentile if self.threshold == "percentile" else None,
             boxes=self.boxes,
+            min_probability=base.min_probability,
+            min_area=base.min_area,
         )
 
 
@@ -48,8 +57,14 @@ def first(localizer: Localizer) -> Settings:
     A mixture of parts that is no preset is shown as the preset that it was made from.
     """
     made = localizer.options
-    return usual(
-        localizer, made.map or "cam", made.matches or made.preset, made.threshold or "max", made.boxes
+    threshold = made.build_threshold()
+    return Settings(
+        map=made.map or "cam",
+        preset=made.matches or made.preset,
+        threshold=made.threshold or "max",
+        ratio=threshold.ratio,
+        percentile=_percentile(threshold),
+        boxes=made.boxes,
     )
 
 
@@ -64,8 +79,13 @@ def usual(
     """
     options = LocalizerOptions(map=map, preset=preset, threshold=threshold, boxes=boxes)
     made = localizer.with_options(options).options.build_threshold()
-    percentile = made.percentile if isinstance(made, PercentileThreshold) else PercentileThreshold.percentile
-    return Settings(map, preset, threshold, made.ratio, percentile, boxes)
+    return Settings(map, preset, threshold, made.ratio, _percentile(made), boxes)
+
+
+def _percentile(threshold: Threshold) -> float:
+    if isinstance(threshold, PercentileThreshold):
+        return threshold.percentile
+    return PercentileThreshold.percentile
 
 
 def maps(localizer: Localizer) -> list[tuple[str, MapKind]]:
@@ -74,6 +94,14 @@ def maps(localizer: Localizer) -> list[tuple[str, MapKind]]:
     return [(MAP_NAMES[kind], kind) for kind in known if kind in METHODS[localizer.model.method].maps]
 
 
-def presets() -> list[Preset]:
-    """All presets, the fastest first."""
-    return list(PRESETS)
+def presets(localizer: Localizer) -> list[Preset]:
+    """Those that the network can take, the fastest first: some networks take pictures of one size alone."""
+
+    def takes(preset: Preset) -> bool:
+        try:
+            localizer.with_options(LocalizerOptions(preset=preset))
+        except ModelError:
+            return False
+        return True
+
+    return [preset for preset in PRESETS if takes(preset)]

@@ -50,6 +50,7 @@ function complain() {
 // as HTML. What is dropped takes the same way as what is chosen.
 const zone = (event) => event.target.closest?.(".uploads");
 function sift(files, input) {
+  large = [];
   const small = new DataTransfer();
   for (const file of files) file.size > shown.limit ? large.push(file.name) : small.items.add(file);
   complain();

@@ -1,6 +1,6 @@
 """What the page shows of a photograph: plain values, which its script lays over each other."""
 
-from typing import Any
+from typing import TypedDict
 
 from wsol.app import pictures
 from wsol.app.bench import Bench, Photo
@@ -10,30 +10,65 @@ from wsol.methods import METHODS
 from wsol.report.overlay import MAP_NAMES
 
 DECOMPOSITION = (
-    "At every position a CAM is F × S × a constant: F says how strongly the network reacts there, "
-    "S how much what it sees there is like the class."
+    "At every position a CAM is ‖f‖ × S × a constant: ‖f‖ says how strongly the network reacts there, S how "
+    "much what it sees there is like the class. F is ‖f‖, stretched to 0…1 over the picture."
 )
 OF_VIEWS = " The map that makes the boxes is more than that of one plain pass ({}); F and S are of one."
 
-View = dict[str, Any]
+
+class View(TypedDict, total=False):
+    """Values of one view; a photograph that is none has only the first three.
+
+    Names are as they are: the page sets them as text.
+
+    Attributes:
+        turn: later answers have higher ones.
+        editable: whether boxes can be judged and corrected.
+        problem: why there is nothing to see.
+        name: of the photograph.
+        photo: a data URI; left out, with ``panels`` and ``words``, where the page has them already.
+        width: of the original, in pixels.
+        height: likewise.
+        model: as the page calls it.
+        label: name of the class.
+        facts: numbers in words.
+        boxes: x0, y0, x1, y1 each, original frame, exclusive.
+        scores: of each box, in words.
+        mask: a data URI, input frame.
+        panels: maps with kind, title and image (a data URI, input frame), that of the boxes first.
+        words: the decomposition explained; "" where it does not hold.
+        verdict: what was said before; "" for nothing.
+    """
+
+    turn: int
+    editable: bool
+    problem: str
+    name: str
+    photo: str
+    width: int
+    height: int
+    model: str
+    label: str
+    facts: str
+    boxes: list[list[int]]
+    scores: list[str]
+    mask: str
+    panels: list[dict[str, str]]
+    words: str
+    verdict: str
 
 
-def view_of(bench: Bench, photo: Photo, model: str, result: Localization, verdict: Verdict | None) -> View:
-    """A result as values for the page, names as they are: the page sets them as text.
+def boxes_view(photo: Photo, model: str, result: Localization, verdict: Verdict | None) -> View:
+    """What of a view depends on the threshold.
 
     Args:
-        bench: where pictures of maps are kept.
         photo: that the result is of.
         model: by its name on the page.
         result: what to show.
         verdict: what was said about it before.
     """
-    factors = "norm" in METHODS[bench.localizers[model].model.method].maps
-    kinds = ("map", "norm", "similarity") if factors else ("map",)
-    told = OF_VIEWS.format(result.test_time) if result.test_time else ""
     return {
         "name": photo.name,
-        "photo": photo.picture,
         "width": photo.size[1],
         "height": photo.size[0],
         "model": model,
@@ -42,9 +77,26 @@ def view_of(bench: Bench, photo: Photo, model: str, result: Localization, verdic
         "boxes": result.boxes.tolist(),
         "scores": [f"{score:.2f}" for score in result.scores],
         "mask": pictures.mask(result.components > 0),
+        "verdict": "" if verdict is None else verdict.kind,
+    }
+
+
+def pictures_view(bench: Bench, photo: Photo, model: str, result: Localization) -> View:
+    """What of a view does not depend on the threshold.
+
+    Args:
+        bench: where pictures of maps are kept.
+        photo: that the result is of.
+        model: by its name on the page.
+        result: whose maps to show.
+    """
+    factors = "norm" in METHODS[bench.localizers[model].model.method].maps
+    kinds = ("map", "norm", "similarity") if factors else ("map",)
+    told = OF_VIEWS.format(result.test_time) if result.test_time else ""
+    return {
+        "photo": photo.picture,
         "panels": [_panel(bench, photo, model, result, kind) for kind in kinds],
         "words": DECOMPOSITION + told if factors else "",
-        "verdict": "" if verdict is None else verdict.kind,
     }
 
 

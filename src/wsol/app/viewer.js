@@ -5,7 +5,7 @@ const find = (name) => element.querySelector(name);
 const SVG = "http://www.w3.org/2000/svg";
 const NEAR = 10; // pixels on the screen around an edge that take hold of it
 const inputs = [...element.querySelectorAll(".edges input")];
-let shown = null, boxes = [], chosen = 0, drag = null;
+let shown = null, whole = null, late = null, boxes = [], chosen = 0, drag = null;
 
 const make = (tag, parent, text = "") => {
   const made = document.createElement(tag);
@@ -15,7 +15,8 @@ const make = (tag, parent, text = "") => {
 };
 const source = (image, uri) => { if (image.getAttribute("src") !== uri) image.setAttribute("src", uri); };
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-const changed = () => shown !== null && JSON.stringify(boxes) !== JSON.stringify(shown.boxes);
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+const changed = () => shown !== null && !same(boxes, shown.boxes);
 const place = (item, [x0, y0, x1, y1]) => Object.assign(item.style, {
   left: `${100 * x0 / shown.width}%`, top: `${100 * y0 / shown.height}%`,
   width: `${100 * (x1 - x0) / shown.width}%`, height: `${100 * (y1 - y0) / shown.height}%`,
@@ -29,8 +30,8 @@ function outlines(layer, full) {
     item.className = "box" + (full && shown.editable && index === chosen ? " chosen" : "");
     place(item, box);
     if (!full) return;
-    const touched = JSON.stringify(box) !== JSON.stringify(shown.boxes[index]);
-    const said = touched ? "by hand" : shown.scores[index];
+    const found = shown.boxes.findIndex((other) => same(box, other));
+    const said = found < 0 ? "by hand" : shown.scores[found];
     make("span", item, `${shown.label} ${said}`).className = "tag" + (box[1] < shown.height / 12 ? " inside" : "");
     if (!shown.editable) return;
     item.tabIndex = 0;
@@ -42,7 +43,7 @@ function outlines(layer, full) {
   if (had && boxes.length) layer.children[chosen].focus({ preventScroll: true });
 }
 
-function draw() {
+function draw(anew = false) {
   const all = element.querySelectorAll(".panel .boxes");
   outlines(find(".stage .boxes"), true);
   all.forEach((layer) => outlines(layer, false));
@@ -50,7 +51,7 @@ function draw() {
   inputs.forEach((input, index) => {
     input.max = index % 2 ? shown.height : shown.width;
     input.disabled = !shown.editable;
-    if (document.activeElement !== input) input.value = box ? box[index] : "";
+    if (anew || document.activeElement !== input) input.value = box ? box[index] : "";
   });
   find(".undo").disabled = !changed();
   find(".remove").disabled = !boxes.length;
@@ -83,6 +84,11 @@ function panels() {
 
 function show(value) {
   if (!value || (shown && value.turn < shown.turn)) return; // an answer that a later one has overtaken
+  if (value.boxes && !value.photo) { // of a slider: photograph and maps are those that are here
+    if (!whole || ["name", "model", "label"].some((key) => value[key] !== whole[key])) { late = value; return; }
+    value = { ...whole, ...value };
+  }
+  whole = value.photo ? value : value.problem ? whole : null;
   const empty = !value.photo;
   find(".viewer").hidden = empty && !value.problem;
   find(".problem").textContent = value.problem || "";
@@ -103,7 +109,8 @@ function show(value) {
   find(".verdict").textContent = value.verdict;
   find(".verdict").dataset.kind = value.verdict;
   panels();
-  draw();
+  draw(true);
+  if (late) { const next = late; late = null; show(next); }
 }
 
 // --- correcting: a corner or side changes a box, its inside moves it, anywhere else draws one instead of it
@@ -198,8 +205,8 @@ for (const layer of element.querySelectorAll(".layers input")) {
   layer.addEventListener("change", apply);
   apply();
 }
-find(".accept").addEventListener("click", () => trigger("accept", { boxes }));
-find(".reject").addEventListener("click", () => trigger("reject", {}));
+find(".accept").addEventListener("click", () => trigger("accept", { turn: shown.turn, boxes }));
+find(".reject").addEventListener("click", () => trigger("reject", { turn: shown.turn }));
 find(".before").addEventListener("click", () => trigger("before", {}));
 find(".after").addEventListener("click", () => trigger("after", {}));
 watch("value", () => show(props.value));

@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 
 from wsol.commands import add_options, options_of
 from wsol.commands.parser import ArgumentParser
-from wsol.errors import UsageError
+from wsol.errors import UsageError, WsolError
 
 if TYPE_CHECKING:
     from wsol.app.bench import Bench
@@ -53,7 +53,9 @@ def app_parser() -> ArgumentParser:
     )
     parser.add_argument("--port", type=int | None, help="default: a free one from 7860")
     add_options(parser, ModelOptions, leave_out=("backbone",))
-    add_options(parser, LocalizerOptions, leave_out=("top_k",))
+    add_options(
+        parser, LocalizerOptions, leave_out=("top_k", "scales", "flip", "norm_share", "refine")
+    )  # the page has presets and no parts of them
     add_options(parser, RuntimeOptions, leave_out=("batch_size", "workers"))
     return parser
 
@@ -61,20 +63,17 @@ def app_parser() -> ArgumentParser:
 def app(options: Namespace) -> int:
     """Run ``wsol app`` until Ctrl-C; returns the exit code."""
     try:
-        from wsol.app.layout import launch
+        from wsol.app.layout import is_local, serving
     except ModuleNotFoundError as error:
         raise UsageError(f"wsol app needs {error.name}: pip install 'wsol[app]'") from error
     from wsol.app.page import Page
 
     page = Page(_bench(options), _results(options.evaluations))
-    if options.host != LOCAL:
-        print(f"Whoever can reach {options.host} can use this app.")
-    blocks, url = launch(page, options.host, options.port)
-    print(f"{url}\nCtrl-C ends it.", flush=True)
-    try:
+    with serving(page, options.host, options.port) as (blocks, url):
+        if not is_local(options.host):
+            print(f"Whoever can reach {options.host} can use this app.")
+        print(f"{url}\nCtrl-C ends it.", flush=True)
         blocks.server.thread.join()
-    finally:
-        blocks.close(verbose=False)
     return 0
 
 
@@ -103,7 +102,7 @@ def _bench(options: Namespace) -> "Bench":
 
 
 def _results(folders: list[str] | None) -> "list[Result]":
-    """Evaluations that were named; else those of the folder ``evaluations`` here, if there is one.
+    """Evaluations that were named; else those of the folder ``evaluations`` here, but for broken ones.
 
     Raises:
         DataError: one that was named is no result.
@@ -111,6 +110,12 @@ def _results(folders: list[str] | None) -> "list[Result]":
     from wsol.evaluation.result import RESULT_FILE
     from wsol.evaluation.rows import load_results
 
-    if folders is None:
-        folders = [str(file.parent) for file in sorted(Path("evaluations").glob(f"*/{RESULT_FILE}"))]
-    return load_results(folders)[0]
+    if folders is not None:
+        return load_results(folders)[0]
+    found: list[Result] = []
+    for file in sorted(Path("evaluations").glob(f"*/{RESULT_FILE}")):
+        try:
+            found += load_results([str(file.parent)])[0]
+        except WsolError as error:
+            print(f"left out: {error}")
+    return found
