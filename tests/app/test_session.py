@@ -218,7 +218,7 @@ def boxes_of(
                 rows.add((path.stem, thing.findtext("name"), x0 - 1, y0 - 1, x1, y1))
         elif format == "label-studio" and path.suffix == ".json":
             for task in json.loads(text):
-                for region in task["predictions"][0]["result"]:
+                for region in task["annotations"][0]["result"]:
                     value = region["value"]
                     scale = np.array([region["original_width"], region["original_height"]] * 2) / 100
                     edges = scale * [value[key] for key in ("x", "y", "width", "height")]

@@ -14,7 +14,7 @@ from PIL import Image
 import wsol
 from tests.inference.conftest import MakeLocalizer
 from wsol import ImageError, Localization, Localizations, ModelError
-from wsol.inference.localizer import ImageLike
+from wsol.inference.localizer import ImageLike, folder_label
 from wsol.inference.uncertainty import agreement
 from wsol.models import Model, ModelOptions, build
 
@@ -135,6 +135,28 @@ def test_the_class_asked_for_and_the_next_ones(make: MakeLocalizer, photos: Path
     assert len(list(_one(make(top_k=50)(path)))) == 5
     with pytest.raises(ModelError, match="no class 'bear'"):
         make()(path, label="bear")
+
+
+def test_the_class_that_the_folder_is_named_after(make: MakeLocalizer, photos: Path) -> None:
+    for name in ("ant", "dog", "zebra"):
+        (photos / name).mkdir()
+        for picture in ("0.png", "2.png"):
+            (photos / name / picture).write_bytes((photos / picture).read_bytes())
+    paths = [photos / name / picture for picture in ("0.png", "2.png") for name in ("ant", "zebra", "dog")]
+    localizer = make(batch_size=4)
+    found = dict(localizer.stream(paths, folder_label))
+    assert [isinstance(found[index], Localization) for index in range(6)] == [True, False, True] * 2
+    for index, path in enumerate(paths):
+        result = found[index]
+        if isinstance(result, ImageError):
+            assert path.parent.name == "zebra" and "knows no class 'zebra'" in result.reason
+            continue
+        expected = _one(localizer(path, path.parent.name))
+        assert (result.label, result.path) == (path.parent.name, path)
+        assert result.probability == pytest.approx(expected.probability, rel=1e-5)
+        np.testing.assert_array_equal(result.boxes, expected.boxes)
+    with pytest.raises(ValueError, match="label asks for one class"):
+        next(make(top_k=2).stream(paths, folder_label))
 
 
 def test_nothing_is_here(make: MakeLocalizer, photos: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs over folders: resumed, interrupted, killed, with damaged files; from Python and the command line."""
 
+import csv
 import json
 import os
 import shutil
@@ -144,6 +145,24 @@ def test_damaged_files_are_skipped_counted_and_listed(
     (photos / "2.png").rename(photos / "empty.jpg")  # a mended file is tried again
     assert main(command("--quiet")) == 3
     assert "empty.jpg" in {image["file_name"] for image in _coco(tmp_path)["images"]}
+
+
+def test_classes_of_the_folders(
+    command: Command, tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, folder in (("0.png", "emu"), ("2.png", "bee"), ("4.png", "gnu")):
+        (photos / folder).mkdir()
+        (photos / name).rename(photos / folder / name)
+    assert main(command("--quiet", "--label-from-folder", "--format", "csv")) == 3
+    with (tmp_path / "out" / "boxes.csv").open(encoding="utf-8", newline="") as file:
+        rows = {Path(row["image"]).name: row["label"] for row in csv.DictReader(file)}
+    assert (rows["0.png"], rows["2.png"]) == ("emu", "bee") and len(rows) == 2
+    assert "the model knows no class 'gnu'" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["label"] == "folder_label"
+    assert main(command("--quiet", "--label-from-folder", "--label", "emu")) == 2
+    assert "both tell the class" in capsys.readouterr().err
+    assert main(command("--quiet")) == 1
+    assert "label: 'folder_label' -> None" in capsys.readouterr().err
 
 
 def test_formats_of_an_earlier_run_stay_up_to_date(command: Command, tmp_path: Path, photos: Path) -> None:

@@ -38,8 +38,8 @@ SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private",
 """Of events for which the network may run."""
 
 
-NO_RESULTS = """<p>No results were named: <code>wsol app --evaluations FOLDER…</code> compares what
-<code>wsol evaluate</code> wrote.</p>"""
+NO_RESULTS = """<p>There were no results of <code>wsol evaluate</code> when the app was started. It compares
+those in the folder <code>evaluations</code>, or those that <code>--evaluations FOLDER…</code> names.</p>"""
 
 
 @contextmanager
@@ -152,9 +152,11 @@ def build(page: Page) -> gr.Blocks:
 class _Controls:
     """The controls of one view."""
 
-    def __init__(self, page: Page, model: str) -> None:
+    def __init__(self, page: Page, model: str, *, beside: bool = False) -> None:
         localizer = page.bench.localizers[model]
         chosen = settings.first(localizer)
+        if beside and model == page.main:
+            chosen = settings.another(localizer, chosen)
         self.map = gr.Radio(settings.maps(localizer), value=chosen.map, label="Map")
         self.preset = gr.Radio(list(settings.presets(localizer)), value=chosen.preset, label="Preset")
         kinds = [(words, kind) for kind, words in THRESHOLDS.items()]
@@ -224,9 +226,7 @@ class _Photographs:
                     show_label=False, file_count="multiple", height=110, elem_classes="uploads"
                 )
                 self.uploads.preprocess = _named  # type: ignore[assignment, method-assign]
-                with gr.Row(elem_classes="start"):
-                    self.samples = gr.Button("Take the samples", size="sm", min_width=110)
-                    self.clear = gr.Button("Clear all", size="sm", min_width=90)
+                self.samples = gr.Button("Take the samples", size="sm", elem_classes="start")
             with gr.Column(scale=1, min_width=280):
                 self.strip = _own("strip", page.strip(Session()))
         with gr.Row(elem_classes="bench"):
@@ -236,7 +236,7 @@ class _Photographs:
                 self.other_viewer = _own("viewer", {})
                 *_, last = names = list(page.bench.localizers)
                 self.model = gr.Dropdown(names, value=last, label="Model", visible=len(names) > 1)
-                self.other_controls = _Controls(page, last)
+                self.other_controls = _Controls(page, last, beside=True)
             with gr.Column(elem_classes="side"):
                 self.label = gr.Dropdown(
                     [],
@@ -255,10 +255,10 @@ class _Photographs:
         controls, other = self.controls, self.other_controls
         views = [self.viewer, self.other_viewer]
         # the session is among the outputs so that Gradio counts the hour after which it is put away from here
-        whole = [self.session, self.strip, self.label, *views]
+        whole = [self.session, self.strip, self.label, *views, self.download]
         slow: list[tuple[Any, Callable[..., Any], list[Any]]] = [
             (self.samples.click, self._samples, whole),
-            (self.clear.click, self._clear, whole),
+            (self.strip.clear, self._clear, whole),
             (self.viewer.before, self._before, whole),
             (self.viewer.after, self._after, whole),
             (self.label.input, self._class, views),
@@ -314,6 +314,7 @@ class _Photographs:
             page.strip(session),
             gr.Dropdown(choices=choices, value=label),
             *self._views(values._replace(label=label)),
+            {},
         ]
 
     def _views(self, values: _Values) -> list[View]:
@@ -328,7 +329,7 @@ class _Photographs:
             with values.session.lock:
                 if some:
                     return [None, *self._whole(values)]
-                views = [gr.skip()] * 3  # what a person has begun to correct stays as it is
+                views = [gr.skip()] * 4  # what a person has begun to correct stays as it is
                 return [None, values.session, self.page.strip(values.session), *views]
 
     def _samples(self, values: _Values) -> list[Any]:

@@ -10,7 +10,7 @@ from wsol.app import settings
 from wsol.app.bench import Bench, Photo
 from wsol.app.session import MAX_FILE, TURNS, Boxes, Session, Verdict
 from wsol.app.settings import Settings
-from wsol.app.view import View, boxes_view, pictures_view
+from wsol.app.view import View, boxes_view, pictures_view, problem_view
 from wsol.data.samples import sample_photographs
 from wsol.errors import ModelError, WsolError
 from wsol.evaluation.compare import compare
@@ -50,7 +50,7 @@ class Page:
             label: the class.
             chosen: settings of the view.
             judged: with the boxes of the verdict, if there is one.
-            whole: with the photograph and its maps.
+            whole: with the photograph and its maps, even if the page has them.
         """
         turn, photo = next(TURNS), session.photo
         view = View(turn=turn, editable=True)
@@ -61,8 +61,10 @@ class Page:
             verdict = session.verdict(photo, index)
             result = verdict.result if judged and verdict else self._result(photo, self.main, index, chosen)
         except (WsolError, ValueError) as error:
-            return view | View(problem=str(error))
+            session.pictured.pop("main", None)
+            return view | problem_view(photo, self.main, str(error))
         session.show(turn, photo, result)
+        whole |= self._is_new(session, "main", photo, self.main, result)
         return view | self._view_of(photo, self.main, result, verdict, whole=whole)
 
     def beside(
@@ -77,7 +79,9 @@ class Page:
             index = self._beside(self._index(photo, label, chosen), model)
             result = self._result(photo, model, index, chosen)
         except (WsolError, ValueError) as error:
-            return view | View(problem=str(error))
+            session.pictured.pop("beside", None)
+            return view | problem_view(photo, model, str(error))
+        whole |= self._is_new(session, "beside", photo, model, result)
         return view | self._view_of(photo, model, result, None, whole=whole)
 
     def strip(self, session: Session) -> dict[str, Any]:
@@ -219,6 +223,12 @@ class Page:
     def _result(self, photo: Photo, model: str, index: int, chosen: Settings) -> Localization:
         base = self.bench.localizers[model].options
         return self.bench.localize(photo, model, index, chosen.options(base))
+
+    def _is_new(self, session: Session, viewer: str, photo: Photo, model: str, result: Localization) -> bool:
+        """Whether the page has not the pictures of this yet; notes that it has them now."""
+        now = (photo, model, result.class_index)
+        before, session.pictured[viewer] = session.pictured.get(viewer), now
+        return before != now
 
     def _view_of(
         self, photo: Photo, model: str, result: Localization, verdict: Verdict | None, *, whole: bool

@@ -63,6 +63,7 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
         skipped: name and reason of each that could not, of the last files.
         place: of the photograph that is looked at.
         verdicts: of each photograph, by the index of the class.
+        pictured: photograph, model and class whose pictures each viewer of the page has.
         lock: for whoever changes the place: events of a page can come at the same time.
     """
 
@@ -71,6 +72,7 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
         self.skipped: list[tuple[str, str]] = []
         self.place = 0
         self.verdicts: dict[Photo, dict[int, Verdict]] = {}
+        self.pictured: dict[str, tuple[Photo, str, int]] = {}
         self.lock = threading.RLock()
         self._taken: dict[Path, list[Photo]] = {}
         self._shown: OrderedDict[int, tuple[Photo, Localization]] = OrderedDict()
@@ -132,6 +134,7 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
             bench.forget(photo)
         self.photos, self.skipped, self.place, self.verdicts = [], [], 0, {}
         self._taken = {}
+        self.pictured.clear()
         self._shown.clear()
 
     def go(self, place: int) -> None:
@@ -210,7 +213,8 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
         write, target = FORMATS[format]
         inside = folder / "files"
         single = Path(target).suffix == ".json"
-        write(results, inside / target if single else inside, classes=classes, root=FOLDER)
+        said = {"reviewed": True} if format == "label-studio" else {}
+        write(results, inside / target if single else inside, classes=classes, root=FOLDER, **said)
         if format == "coco":
             return (inside / target).rename(folder / f"wsol-{target}")
         return Path(shutil.make_archive(str(folder / f"wsol-{format}"), "zip", inside))

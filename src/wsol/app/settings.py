@@ -88,6 +88,12 @@ def _percentile(threshold: Threshold) -> float:
     return PercentileThreshold.percentile
 
 
+def another(localizer: Localizer, chosen: Settings) -> Settings:
+    """The same with another map: what is worth to be looked at beside it."""
+    other = next((kind for _, kind in reversed(maps(localizer)) if kind != chosen.map), chosen.map)
+    return usual(localizer, other, chosen.preset, chosen.threshold, chosen.boxes)
+
+
 def maps(localizer: Localizer) -> list[tuple[str, MapKind]]:
     """The maps that go with the model's method, by the names that people see."""
     known: tuple[MapKind, ...] = get_args(MapKind)

@@ -1,5 +1,6 @@
 // The photographs of a person as a row of small pictures, and the files that could not be used.
 const list = element.querySelector(".photos"), skipped = element.querySelector(".skipped");
+const clear = element.querySelector(".clear");
 let turn = -1, shown = null, large = [];
 const make = (tag, parent, text = "") => {
   const made = document.createElement(tag);
@@ -30,7 +31,8 @@ function show(value) {
   if (focus >= 0 && list.children[value.place]) list.children[value.place].focus();
   const current = list.children[value.place];
   if (current) list.scrollLeft = current.offsetLeft - list.clientWidth / 2 + current.clientWidth / 2;
-  element.querySelector(".count").textContent = value.words;
+  element.querySelector(".count span").textContent = value.words;
+  clear.hidden = !value.photos.length && !value.skipped.length && !large.length;
   complain();
 }
 function complain() {
@@ -52,6 +54,7 @@ const zone = (event) => event.target.closest?.(".uploads");
 function sift(files, input) {
   large = [];
   const small = new DataTransfer();
+  clear.hidden = false;
   for (const file of files) file.size > shown.limit ? large.push(file.name) : small.items.add(file);
   complain();
   input.files = small.files;
@@ -71,5 +74,9 @@ function dropped(event) {
 }
 document.addEventListener("change", chosen, true);
 document.addEventListener("drop", dropped, true);
+clear.addEventListener("click", () => {
+  const judged = shown.photos.filter((photo) => photo.verdict).length;
+  if (!judged || confirm(`Forget what you said about ${judged} of ${shown.photos.length} photographs?`)) trigger("clear", {});
+});
 watch("value", () => show(props.value));
 show(props.value);

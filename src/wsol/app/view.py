@@ -17,14 +17,14 @@ OF_VIEWS = " The map that makes the boxes is more than that of one plain pass ({
 
 
 class View(TypedDict, total=False):
-    """Values of one view; a photograph that is none has only the first three.
+    """Values of one view; without a photograph there are only the first two.
 
     Names are as they are: the page sets them as text.
 
     Attributes:
         turn: later answers have higher ones.
         editable: whether boxes can be judged and corrected.
-        problem: why there is nothing to see.
+        problem: why there are no boxes and maps.
         name: of the photograph.
         photo: a data URI; left out, with ``panels`` and ``words``, where the page has them already.
         width: of the original, in pixels.
@@ -97,6 +97,26 @@ def pictures_view(bench: Bench, photo: Photo, model: str, result: Localization) 
         "photo": photo.picture,
         "panels": [_panel(bench, photo, model, result, kind) for kind in kinds],
         "words": DECOMPOSITION + told if factors else "",
+    }
+
+
+def problem_view(photo: Photo, model: str, problem: str) -> View:
+    """The photograph alone, and why there is no more to see."""
+    return {
+        "problem": problem,
+        "name": photo.name,
+        "photo": photo.picture,
+        "width": photo.size[1],
+        "height": photo.size[0],
+        "model": model,
+        "label": "",
+        "facts": "",
+        "boxes": [],
+        "scores": [],
+        "mask": "",
+        "panels": [],
+        "words": "",
+        "verdict": "",
     }
 
 

@@ -13,7 +13,11 @@ const make = (tag, parent, text = "") => {
   parent.append(made);
   return made;
 };
-const source = (image, uri) => { if (image.getAttribute("src") !== uri) image.setAttribute("src", uri); };
+const source = (image, uri) => {
+  image.hidden = !uri;
+  if (uri && image.getAttribute("src") !== uri) image.setAttribute("src", uri);
+};
+const open = () => shown !== null && shown.editable && !shown.problem;
 const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const changed = () => shown !== null && !same(boxes, shown.boxes);
@@ -36,7 +40,7 @@ function outlines(layer, full) {
     if (!shown.editable) return;
     item.tabIndex = 0;
     item.setAttribute("role", "group");
-    item.setAttribute("aria-label", `Box ${box.join(", ")}: arrow keys move it, with Shift they move its lower right corner`);
+    item.setAttribute("aria-label", `Box ${box.join(", ")}: arrow keys move it, with Shift its lower right corner; Enter accepts`);
     item.addEventListener("focus", () => { if (chosen !== index) { chosen = index; draw(); } });
     if (index === chosen) for (const corner of ["nw", "ne", "sw", "se"]) make("i", item).className = corner;
   });
@@ -50,7 +54,7 @@ function draw(anew = false) {
   const box = boxes[chosen];
   inputs.forEach((input, index) => {
     input.max = index % 2 ? shown.height : shown.width;
-    input.disabled = !shown.editable;
+    input.disabled = !open();
     if (anew || document.activeElement !== input) input.value = box ? box[index] : "";
   });
   find(".undo").disabled = !changed();
@@ -58,6 +62,7 @@ function draw(anew = false) {
   find(".edges").hidden = find(".judge").hidden = !shown.editable;
   find(".accept").textContent = changed() ? "Accept the corrected box" : "Accept";
   find(".accept").disabled = !boxes.length;
+  find(".reject").disabled = !open();
 }
 
 function panels() {
@@ -88,9 +93,9 @@ function show(value) {
     if (!whole || ["name", "model", "label"].some((key) => value[key] !== whole[key])) { late = value; return; }
     value = { ...whole, ...value };
   }
-  whole = value.photo ? value : value.problem ? whole : null;
   const empty = !value.photo;
-  find(".viewer").hidden = empty && !value.problem;
+  whole = value.problem || empty ? null : value;
+  find(".viewer").hidden = empty;
   find(".problem").textContent = value.problem || "";
   element.querySelectorAll(".content").forEach((part) => { part.hidden = empty; });
   shown = value;
@@ -100,9 +105,9 @@ function show(value) {
   find(".stage .picture").style.setProperty("--shape", value.width / value.height);
   source(find(".stage .photo"), value.photo);
   source(find(".stage .mask"), value.mask);
-  source(find(".stage .heat"), value.panels[0].image);
+  source(find(".stage .heat"), value.panels[0]?.image || "");
   find(".stage .photo").alt = `${value.name}: ${value.label}`;
-  find(".model").textContent = `${value.model} · ${value.panels[0].title}`;
+  find(".model").textContent = value.panels.length ? `${value.model} · ${value.panels[0].title}` : value.model;
   find(".label").textContent = value.label;
   find(".facts").textContent = value.facts;
   find(".words").textContent = value.words;
@@ -150,7 +155,7 @@ function moved(box, sides, dx, dy) {
 }
 const stage = find(".stage .picture");
 stage.addEventListener("pointerdown", (event) => {
-  if (!shown || !shown.editable || event.button) return;
+  if (!open() || event.button) return;
   const from = at(event);
   drag = { from, ...hold(from) };
   drag.box = boxes[drag.index] ? [...boxes[drag.index]] : null;
@@ -159,7 +164,7 @@ stage.addEventListener("pointerdown", (event) => {
   event.preventDefault();
 });
 stage.addEventListener("pointermove", (event) => {
-  if (!shown || !shown.editable) return;
+  if (!open()) return;
   const to = at(event);
   if (!drag) {
     const { sides } = hold(to);
@@ -184,8 +189,9 @@ stage.addEventListener("pointercancel", drop);
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 stage.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") { event.preventDefault(); find(".accept").click(); return; }
   const arrow = ARROWS[event.key];
-  if (!arrow || !shown.editable || !boxes[chosen]) return;
+  if (!arrow || !open() || !boxes[chosen]) return;
   const step = Math.max(1, Math.round(Math.max(shown.width, shown.height) / 100));
   boxes[chosen] = moved(boxes[chosen], event.shiftKey ? [2, 3] : [0, 1, 2, 3], step * arrow[0], step * arrow[1]);
   event.preventDefault();

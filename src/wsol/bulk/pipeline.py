@@ -25,7 +25,7 @@ from wsol.bulk.items import chunks
 from wsol.bulk.plan import Plan
 from wsol.bulk.shards import record_of
 from wsol.errors import ImageError, WsolError
-from wsol.inference.localizer import Label, Localizer
+from wsol.inference.localizer import Label, LabelOf, Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.reading import Batch, read_batch
 from wsol.models import Model
@@ -58,7 +58,7 @@ class Job:
     model: Model
     options: LocalizerOptions
     runtime: RuntimeOptions
-    label: Label | None
+    label: Label | LabelOf | None
     column: str | None
     actors: int | None
 
@@ -185,7 +185,7 @@ class _Localize:
         model: Any,  # noqa: ANN401 - a reference
         options: LocalizerOptions,
         runtime: RuntimeOptions,
-        label: Label | None,
+        label: Label | LabelOf | None,
     ) -> None:
         self.localizer = Localizer(ray.get(model), options, runtime)
         self.label = label

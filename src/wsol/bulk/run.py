@@ -20,7 +20,7 @@ from wsol.bulk.pipeline import Job, localize_shards
 from wsol.bulk.plan import Plan, write_plan
 from wsol.bulk.shards import COCO, SCHEMA, TABLES, write_shard, written
 from wsol.errors import WsolError
-from wsol.inference.localizer import Label, Localizer
+from wsol.inference.localizer import Label, LabelOf, Localizer
 from wsol.inference.options import LocalizerOptions, RuntimeOptions
 from wsol.inference.run import check_same, settings_of, versions
 from wsol.models import Model, ModelOptions
@@ -69,7 +69,7 @@ def localize_bulk(
     options: LocalizerOptions | None = None,
     runtime: RuntimeOptions | None = None,
     bulk: RayOptions | None = None,
-    label: Label | None = None,
+    label: Label | LabelOf | None = None,
     coco: bool = True,
     overwrite: bool = False,
     progress: bool = True,

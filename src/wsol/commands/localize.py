@@ -13,6 +13,7 @@ from wsol.errors import UsageError
 
 if TYPE_CHECKING:
     from wsol.bulk.run import BulkSummary
+    from wsol.inference.localizer import Label, LabelOf
     from wsol.inference.options import LocalizerOptions, RuntimeOptions
     from wsol.inference.run import RunSummary
     from wsol.models import ModelOptions
@@ -57,6 +58,11 @@ def localize_parser() -> ArgumentParser:
         help="class to look for: name, index or synset; default: the most probable",
     )
     parser.add_argument(
+        "--label-from-folder",
+        action="store_true",
+        help="look for the class that the photograph's folder is named after: photos/CLASS/1.jpg",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="forget what an earlier run left in the folder"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
@@ -96,12 +102,21 @@ def localize(options: Namespace) -> int:
         model_options,
         options.paths,
         Path(options.output),
-        label=options.label,
+        label=_label(options),
         formats=options.format or ["coco"],
         overwrite=options.overwrite,
         progress=not options.quiet,
     )
     return _tell(summary, quiet=options.quiet)
+
+
+def _label(options: Namespace) -> "Label | LabelOf | None":
+    from wsol.inference.localizer import folder_label
+
+    if options.label_from_folder and options.label is not None:
+        raise UsageError("--label and --label-from-folder both tell the class; give one of them")
+    asked: Label | None = options.label
+    return folder_label if options.label_from_folder else asked
 
 
 def _refuse_bulk_paths(paths: list[str]) -> None:
@@ -138,7 +153,7 @@ def _localize_bulk(
         options=localizer_options,
         runtime=runtime,
         bulk=options_of(RayOptions, options),
-        label=options.label,
+        label=_label(options),
         overwrite=options.overwrite,
         progress=not options.quiet,
     )

@@ -25,6 +25,7 @@ def write_label_studio(
     classes: Sequence[str],
     root: Path | None = None,
     image_prefix: str | None = None,
+    reviewed: bool = False,
 ) -> None:
     """Write tasks (https://labelstud.io/guide/predictions) and ``label_studio_config.xml`` beside them.
 
@@ -39,6 +40,8 @@ def write_label_studio(
         image_prefix: what stands before an image's path, quoted for URLs, in ``data.image``. By default the
             address at which Label Studio serves the root as a local storage, ``LOCAL_FILES_DOCUMENT_ROOT``
             being the folder that holds the root.
+        reviewed: a person has accepted the boxes: they are annotations, and not predictions to correct; the
+            order is that of the results.
 
     Raises:
         ValueError: an image outside the root.
@@ -56,10 +59,11 @@ def write_label_studio(
             labels.update(_label(found) for found in result if len(found.boxes))
             regions = [region for found in result for region in _regions(found)]
             prediction = {"model_version": model, "score": 1 - result.uncertainty, "result": regions}
-            yield {"data": {"image": image_prefix + quote(os.fsencode(name))}, "predictions": [prediction]}
+            said = {"annotations": [{"result": regions}]} if reviewed else {"predictions": [prediction]}
+            yield {"data": {"image": image_prefix + quote(os.fsencode(name))}, **said}
 
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        write_json_array(file, _by_score(tasks()))
+        write_json_array(file, tasks() if reviewed else _by_score(tasks()))
         file.write("\n")
     config = path.with_name("label_studio_config.xml")
     write_xml(_configuration(labels), config, declaration=False)  # with one, Label Studio refuses it

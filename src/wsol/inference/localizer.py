@@ -3,9 +3,9 @@
 import glob
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wsol import boxes as boxes_
 from wsol.data.images import find_images
-from wsol.errors import ImageError
+from wsol.errors import ImageError, ModelError
 from wsol.inference.localization import Localization
 from wsol.inference.mapmaker import MapMaker, Seen
 from wsol.inference.reading import Batch, read_batches
@@ -25,7 +25,14 @@ from wsol.maps import normalize, upsample
 from wsol.thresholds import quantize
 
 Label = int | str
+LabelOf = Callable[[Any], Label]
+"""What tells the class to look for in an image: by its path, say."""
 ImageLike = str | Path | Image.Image | NDArray[np.uint8] | Tensor
+
+
+def folder_label(image: str | Path) -> str:
+    """The name of the folder that an image lies in: its class in a folder of labelled photographs."""
+    return PurePath(image).parent.name
 
 
 class Localizations(list[Localization]):
@@ -88,20 +95,21 @@ class Localizer(MapMaker):
         return result
 
     def stream(
-        self, images: Sequence[Any], label: Label | None = None, *, workers: int | None = None
+        self, images: Sequence[Any], label: Label | LabelOf | None = None, *, workers: int | None = None
     ) -> Iterator[tuple[int, Localization | ImageError]]:
         """Localise any number of images, a batch in memory at a time.
 
         Args:
             images: paths, or images from memory.
-            label: see :meth:`__call__`.
+            label: see :meth:`__call__`; or a function that gives it for an image, as :func:`folder_label`. An
+                image whose class the model does not know has no result.
             workers: reading processes; None takes ``runtime.workers``.
 
         Yields:
             The image's place in ``images``, with its result or the reason why it has none. Images of a
             batch that cannot be read come before the others of that batch.
         """
-        self._asked(label)
+        self._check_label(label)
         batches = read_batches(
             [Path(image) if isinstance(image, str) else image for image in images],
             self.model.input_size,
@@ -113,22 +121,30 @@ class Localizer(MapMaker):
             yield from self.of_batch(batch, images, label)
 
     def of_batch(
-        self, batch: Batch, images: Sequence[Any], label: Label | None = None
+        self, batch: Batch, images: Sequence[Any], label: Label | LabelOf | None = None
     ) -> Iterator[tuple[int, Localization | ImageError]]:
         """Localise a batch that was read; see :meth:`stream`.
 
         Args:
             batch: of :func:`wsol.inference.reading.read_batch`.
             images: what it was read from.
-            label: see :meth:`__call__`.
+            label: see :meth:`stream`.
         """
-        asked = self._asked(label)
+        self._check_label(label)
         yield from batch.errors
-        if batch.indices:
-            sources = [images[index] for index in batch.indices]
-            yield from zip(
-                batch.indices, self._localize(batch.images, asked, sources, batch.sizes), strict=True
-            )
+        rows: list[int] = []
+        asked: list[int] = []
+        for row, index in enumerate(batch.indices):
+            try:
+                asked += self._asked(label(images[index]) if callable(label) else label, 1) or []
+                rows.append(row)
+            except ModelError as error:
+                yield index, ImageError(images[index], str(error))
+        if rows:
+            indices, sizes = [batch.indices[row] for row in rows], [batch.sizes[row] for row in rows]
+            pictures = batch.images if len(rows) == len(batch.indices) else batch.images[rows]
+            found = self._localize(pictures, asked or None, [images[index] for index in indices], sizes)
+            yield from zip(indices, found, strict=True)
 
     def _many(self, images: Sequence[ImageLike], label: Label | None) -> Localizations:
         images = [found for image in images for found in _expand(image)]
@@ -149,29 +165,39 @@ class Localizer(MapMaker):
             low, high = images.aminmax()
             if not (low >= 0 and high <= 1):
                 raise ValueError(f"floating-point images must be in [0, 1], got {low:.3g} to {high:.3g}")
-        asked = self._asked(label)
+        self._check_label(label)
         results = Localizations()
         for chunk in torch.split(images, self.runtime.batch_size):
-            results += self._localize(chunk, asked, list(chunk), [self.model.input_size] * len(chunk))
+            sizes = [self.model.input_size] * len(chunk)
+            results += self._localize(chunk, self._asked(label, len(chunk)), list(chunk), sizes)
         return results
 
-    def _asked(self, label: Label | None) -> int | None:
+    def _check_label(self, label: Label | LabelOf | None) -> None:
         if label is not None and self.options.top_k > 1:
             raise ValueError("label asks for one class and top_k for several; give one of them")
-        return None if label is None else self.model.classes.index(label)
+        if not callable(label):
+            self._asked(label, 1)
+
+    def _asked(self, label: Label | None, count: int) -> list[int] | None:
+        """The class of each of so many images; None for the most probable."""
+        return None if label is None else [self.model.classes.index(label)] * count
 
     @torch.inference_mode()
     def _localize(
-        self, images: Tensor, asked: int | None, sources: Sequence[Any], sizes: Sequence[tuple[int, int]]
+        self,
+        images: Tensor,
+        asked: Sequence[int] | None,
+        sources: Sequence[Any],
+        sizes: Sequence[tuple[int, int]],
     ) -> list[Localization]:
-        """Localise a batch (B, 3, h, w) in the input frame, uint8 or in [0, 1]."""
+        """Localise a batch (B, 3, h, w) in the input frame, uint8 or in [0, 1]; the classes asked for."""
         seen = self.see(images)
         probabilities = seen.logits.softmax(dim=1)
         if asked is None:
             top, labels = probabilities.topk(min(self.options.top_k, probabilities.shape[1]), dim=1)  # (B, k)
         else:
-            labels = torch.full_like(probabilities[:, :1], asked, dtype=torch.long)
-            top = probabilities[:, asked : asked + 1]
+            labels = torch.tensor(asked, device=self.device)[:, None]  # (B, 1)
+            top = probabilities.gather(1, labels)
         by_rank = [
             self.of_maps(self.raw_maps(seen, labels[:, rank]), labels[:, rank], top[:, rank], sources, sizes)
             for rank in range(labels.shape[1])

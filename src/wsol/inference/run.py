@@ -24,7 +24,7 @@ from wsol.export import FORMATS
 from wsol.export.files import atomic_write, open_folder, remove_left
 from wsol.export.names import common_root
 from wsol.inference.journal import Journal, read_state
-from wsol.inference.localizer import Label, Localizer
+from wsol.inference.localizer import Label, LabelOf, Localizer
 from wsol.models import ModelOptions
 
 TARGETS = {
@@ -66,7 +66,7 @@ def localize_files(
     paths: Sequence[str | Path],
     output: Path,
     *,
-    label: Label | None = None,
+    label: Label | LabelOf | None = None,
     formats: Collection[str] = ("coco",),
     overwrite: bool = False,
     progress: bool = True,
@@ -78,7 +78,7 @@ def localize_files(
         model_options: what it was built from, kept with the results.
         paths: see :func:`wsol.data.images.find_images`.
         output: the folder; results that an earlier run left there are kept and not made again.
-        label: see :meth:`Localizer.__call__`.
+        label: see :meth:`Localizer.stream`.
         formats: any of ``TARGETS``; those of earlier runs into this folder are brought up to date too.
         overwrite: forget what an earlier run left.
         progress: show a progress bar on a terminal.
@@ -119,7 +119,11 @@ def localize_files(
 
 
 def _localize(
-    localizer: Localizer, todo: Sequence[Path], label: Label | None, journal: Journal, progress: bool
+    localizer: Localizer,
+    todo: Sequence[Path],
+    label: Label | LabelOf | None,
+    journal: Journal,
+    progress: bool,
 ) -> tuple[float, bool]:
     start = time.perf_counter()
     bar = tqdm(
@@ -155,7 +159,9 @@ def _stop_asked() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def settings_of(localizer: Localizer, model_options: ModelOptions, label: Label | None) -> dict[str, Any]:
+def settings_of(
+    localizer: Localizer, model_options: ModelOptions, label: Label | LabelOf | None
+) -> dict[str, Any]:
     """Everything that changes a result."""
     names = localizer.model.classes.names
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
@@ -170,8 +176,14 @@ def settings_of(localizer: Localizer, model_options: ModelOptions, label: Label 
         **asdict(localizer.options),
         **asdict(localizer.options.build_threshold()),  # with its defaults filled in
         "precision": localizer.runtime.precision,
-        "label": None if label is None else localizer.model.classes.index(label),
+        "label": _label_setting(localizer, label),
     }
+
+
+def _label_setting(localizer: Localizer, label: Label | LabelOf | None) -> int | str | None:
+    if callable(label):
+        return label.__name__
+    return None if label is None else localizer.model.classes.index(label)
 
 
 def _claim(output: Path, settings: dict[str, Any], formats: Collection[str], overwrite: bool) -> list[str]:
