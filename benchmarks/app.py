@@ -1,6 +1,6 @@
 """How long the app takes from a move of the slider until box and mask are drawn, in a browser.
 
-    python benchmarks/app.py [--model RUN] [--moves 30] [--picture FILE.png]
+    python benchmarks/app.py [--model RUN] [--moves 30] [--picture FILE.webp]
 
 Serves the app for scikit-image's sample photographs to Debian's chromium on this machine, moves τ of the
 photograph that is looked at, and waits until the page shows the new numbers and has decoded the new mask. The
@@ -8,10 +8,12 @@ network has seen the photograph before, as it has for a person who moves a slide
 """
 
 import argparse
+import io
 import statistics
 import warnings
 from collections.abc import Sequence
 
+from PIL import Image
 from playwright.sync_api import Page as Browser
 from playwright.sync_api import sync_playwright
 from tabulate import tabulate
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(url)
         page.get_by_role("button", name="Take the samples").click()
         page.locator(".view .label").wait_for()
@@ -87,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             page.get_by_role("button", name="coffee.png").click()
             page.locator(".view .label", has_text="espresso").wait_for()
             page.wait_for_timeout(1000)
-            page.screenshot(path=options.picture)
+            picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+            picture.convert("RGB").save(options.picture, quality=88)
         browser.close()
     print(tabulate(rows, headers=["preset", "photograph", "median ms", "95 % ms", "most ms"], floatfmt=".0f"))
 

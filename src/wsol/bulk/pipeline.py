@@ -50,7 +50,7 @@ class Job:
         model: the network, on the CPU.
         options: map, threshold, boxes.
         runtime: precision and batch size; ``device`` auto takes GPUs if the cluster has any.
-        label: the class to look for; None: the most probable.
+        label: the class to look for, or a function that gives it for an image; None: the most probable.
         column: of tables; see :class:`wsol.bulk.search.Search`.
         actors: how many models work at once; None: one a GPU, without GPUs one a core but one.
     """

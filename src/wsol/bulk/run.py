@@ -88,7 +88,7 @@ def localize_bulk(
         options: map, threshold, boxes.
         runtime: device, precision and batch size of the actors; reading is by one task a core.
         bulk: shards, actors.
-        label: see :meth:`wsol.Localizer.__call__`.
+        label: see :meth:`wsol.Localizer.stream`.
         coco: write COCO data sets too.
         overwrite: forget what an earlier run left.
         progress: show a progress bar on a terminal.

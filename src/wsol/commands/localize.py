@@ -244,12 +244,18 @@ def _end(
     return EXIT_SKIPPED if skipped else 0
 
 
+def _end_of(name: str, length: int = 28) -> str:
+    """Names of photographs differ at their end."""
+    return name if len(name) <= length else "…" + name[1 - length :]
+
+
 def _print_table(summary: "RunSummary", rows: int = 10) -> None:
     from wsol.export.names import common_root, image_names
 
     print(f"{'image':<28} {'class':<28} {'probability':>11}  box (x0, y0, x1, y1)")
     for name, result in islice(image_names(summary.journal, common_root(summary.journal.paths)), rows):
         boxes = " ".join(str(tuple(box)) for box in result.boxes.tolist()) or "nothing found"
-        print(f"{one_line(name):<28.28} {one_line(result.label):<28.28} {result.probability:>11.3f}  {boxes}")
+        words = [_end_of(one_line(word)) for word in (name, result.label)]
+        print(f"{words[0]:<28} {words[1]:<28} {result.probability:>11.3f}  {boxes}")
     if len(summary.journal) > rows:
         print(f"… and {len(summary.journal) - rows} more")

@@ -32,8 +32,8 @@ def write_yolo(
             temporary.write_text("".join(lines), encoding="ascii")
     names = "".join(f"  {index}: {_yaml_string(name)}\n" for index, name in enumerate(classes))
     with atomic_write(path / "data.yaml") as temporary:
-        header = f"train: images\nval: images\nnc: {len(classes)}\n"
-        temporary.write_text(f"{header}names:\n{names}", encoding="utf-8")
+        split = "# all photographs stand for both: split them before training\ntrain: images\nval: images\n"
+        temporary.write_text(f"{split}nc: {len(classes)}\nnames:\n{names}", encoding="utf-8")
 
 
 def _lines(found: Localization) -> list[str]:

@@ -252,7 +252,7 @@ def _write_formats(
                 target,
                 root=root,
                 skipped=summary.skipped,
-                summary=describe(localizer, summary),
+                summary=describe(localizer, summary, settings["backbone"]),
                 settings={key: str(value) for key, value in settings.items() if value is not None},
             )
 
@@ -288,11 +288,12 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() follows links
 
 
-def describe(localizer: Localizer, summary: RunSummary) -> dict[str, str]:
-    """The run in a few words each, for the report."""
+def describe(localizer: Localizer, summary: RunSummary, given: str) -> dict[str, str]:
+    """The run in a few words each, for the report; ``given`` is what the model was called by."""
+    name = localizer.model.name
     rate = f" ({summary.done / summary.seconds:.1f} a second)" if summary.done else ""
     return {
-        "Model": localizer.model.name,
+        "Model": name if given == name else f"{given} · {name}",
         "Weights": localizer.model.weights,
         "Time": f"{summary.seconds:.1f} s for {summary.done} new images{rate}",
         "Device": f"{localizer.device} · {localizer.runtime.precision}",

@@ -145,8 +145,8 @@ def _val(
         one, other = duplicates[0]
         warnings.append(
             f"{_number(len(duplicates), 'image')} of {val.name} also in {train.name}, or nearly so, first "
-            f"{other}, which is {one}: the numbers on {val.name} look better than they are, and the wrong "
-            f"epoch may be chosen. Take them out of {train.name}."
+            f"{other}, which is {one}: the numbers on {val.name} look better than they are, and mislead "
+            f"whatever is chosen by them. Take them out of {train.name}."
         )
     return warnings
 
