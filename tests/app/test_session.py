@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from wsol.app import session as session_
 from wsol.app import settings
 from wsol.app.bench import Bench, Recent
 from wsol.app.page import Asked, Page
-from wsol.app.session import DOWNLOADS, Session, corrected, file_name
+from wsol.app.session import DOWNLOADS, Session, Sessions, corrected, file_name
 from wsol.app.settings import Settings
 from wsol.errors import ModelError, UsageError
 from wsol.inference.options import Preset
@@ -162,7 +163,11 @@ def test_no_more_photographs_than_there_is_room_for(
         ("C:\\photos\\my cat.JPG", "my cat.JPG"),
         ("..", "photograph"),
         ("", "photograph"),
-        ("a\x00b\n.png", "a_b_.png"),
+        ("a\x00b\n\u202egnp.png", "a_b__gnp.png"),
+        (
+            "Screenshot 9.41.00\u202fPM \U0001f469\u200d\U0001f33e.png",
+            "Screenshot 9.41.00\u202fPM \U0001f469\u200d\U0001f33e.png",
+        ),
         (NASTY, NASTY),
         ("x" * 300 + ".jpeg", "x" * 195 + ".jpeg"),
         ("写" * 100 + ".png", "写" * 65 + ".png"),
@@ -397,6 +402,11 @@ def test_accepting_again_is_no_correction(session: Session, page: Page, chosen: 
     accept(page, session, "cat", chosen)
     (verdict,) = session.verdicts[one].values()
     assert (verdict.kind, verdict.result.boxes.tolist()) == ("corrected", [[3, 4, 50, 60]])
+    page.reject(session, page.view(session, "cat", chosen, judged=True)["turn"])
+    session.go(0)
+    accept(page, session, "cat", chosen)
+    (verdict,) = session.verdicts[one].values()
+    assert (verdict.kind, verdict.result.boxes.tolist()) == ("corrected", [[3, 4, 50, 60]])
 
 
 def test_clearing_while_photographs_are_read_leaves_none(bench: Bench, pictures: list[Path]) -> None:
@@ -407,8 +417,8 @@ def test_clearing_while_photographs_are_read_leaves_none(bench: Bench, pictures:
         session.clear(bench)
         yield pictures[1], "two.png"
 
-    assert not session.add(files(), bench)
-    assert session.photos == []
+    session.add(files(), bench)
+    assert (session.photos, session.moved) == ([], False)
 
 
 def test_two_lots_of_photographs_at_once(bench: Bench, pictures: list[Path]) -> None:
@@ -419,13 +429,14 @@ def test_two_lots_of_photographs_at_once(bench: Bench, pictures: list[Path]) -> 
         session.add([(pictures[1], "one.png"), (pictures[4], "broken.jpg")], bench)
         yield pictures[2], "one.png"
 
-    assert session.add(files(), bench)
+    session.add(files(), bench)
+    assert session.moved
     assert [photo.name for photo in session.photos] == ["one.png", "one (2).png", "one (3).png"]
     assert session.place == 0
-    assert session.add([(pictures[0], "one.png"), (pictures[1], "one.png"), (pictures[3], "new.png")], bench)
+    session.add([(pictures[0], "one.png"), (pictures[1], "one.png"), (pictures[3], "new.png")], bench)
     assert [photo.name for photo in session.photos[3:]] == ["new.png"]
     assert session.place == 3
-    assert session.add([(pictures[1], "one.png"), (pictures[4], "broken.jpg")], bench)
+    session.add([(pictures[1], "one.png"), (pictures[4], "broken.jpg")], bench)
     assert session.place == 1
     assert len(session.photos) == 4
 
@@ -434,8 +445,9 @@ def test_a_lot_that_cannot_be_used_changes_nothing_but_the_list(
     bench: Bench, session: Session, page: Page, pictures: list[Path]
 ) -> None:
     session.go(2)
-    assert not session.add([(pictures[4], f"broken {number}.jpg") for number in range(30)], bench)
-    assert session.place == 2
+    session.moved = False
+    session.add([(pictures[4], f"broken {number}.jpg") for number in range(30)], bench)
+    assert (session.place, session.moved) == (2, False)
     skipped = page.strip(session)["skipped"]
     assert [name for name, _ in skipped] == [*(f"broken {number}.jpg" for number in range(20)), "and more"]
     assert skipped[-1][1] == "10 files that could not be used either"
@@ -531,3 +543,55 @@ def test_long_names_are_downloaded_in_every_format(
         folder = tmp_path / format
         folder.mkdir()
         assert session.download(format, NAMES, folder).is_file()
+
+
+def test_pictures_are_sent_again_with_another_map(session: Session, page: Page, chosen: Settings) -> None:
+    assert "photo" in page.view(session, 1, chosen, whole=False)
+    assert "photo" not in page.view(session, 1, replace(chosen, ratio=0.7), whole=False)
+    for other in ({"map": "similarity"}, {"map": "cam", "preset": "balanced"}):
+        now = replace(chosen, **other)  # type: ignore[arg-type]
+        assert "photo" in page.view(session, 1, now, whole=False)
+        before = page.view(session, 1, now)["pictures"]
+        assert page.view(session, 1, replace(now, ratio=0.7), whole=False)["pictures"] == before
+        assert page.view(session, 1, chosen)["pictures"] != before
+    page.view(session, "no class", chosen)
+    assert "photo" in page.view(session, 1, chosen, whole=False)
+
+
+def test_a_file_that_cannot_be_read_for_now_can_be_tried_again(
+    bench: Bench, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = Session()
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(session_, "_read", full)
+        session.add([(pictures[0], "one.png")], bench)
+    session.add([(pictures[0], "one.png")], bench)
+    assert [photo.name for photo in session.photos] == ["one.png"]
+
+
+def test_photographs_are_put_away(
+    bench: Bench, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_, "SESSIONS", 2)
+    sessions = Sessions(bench)
+    ada = sessions.get("ada")
+    ada.add([(pictures[0], "one.png")], bench)
+    sessions.get("bob").add([(pictures[1], "two.png")], bench)
+    assert sessions.get("ada") is ada
+    sessions.get("eve")  # one too many: bob was away the longest
+    assert not sessions.was_put_away("ada")
+    assert sessions.was_put_away("bob")
+    assert sessions.get("bob").photos == []
+    assert not sessions.was_put_away("bob")
+    sessions.put_away()
+    assert ada.photos == []  # it was ada's turn to go when bob came back
+    sessions.get("bob").add([(pictures[1], "two.png")], bench)
+    sessions.put_away(time.monotonic() + 3599)
+    assert sessions.get("bob").photos
+    sessions.put_away(time.monotonic() + 3601)
+    assert sessions.was_put_away("bob")
+    assert not sessions.was_put_away("eve")  # who had none

@@ -4,6 +4,7 @@ import html
 import ipaddress
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -17,14 +18,11 @@ import gradio as gr
 
 from wsol.app import settings
 from wsol.app.page import Asked, Page
-from wsol.app.session import MAX_FILE, Session
+from wsol.app.session import MAX_FILE, PUT_AWAY, Session
 from wsol.app.settings import BOXES, THRESHOLDS, Settings
 from wsol.app.view import View
 from wsol.errors import UsageError, WsolError
 from wsol.evaluation.result import Result
-
-SESSIONS = 32
-"""People whose photographs are kept at a time."""
 
 KEPT = 3600
 """Seconds after which uploaded files are removed."""
@@ -59,16 +57,24 @@ def serving(page: Page, host: str, port: int | None) -> Iterator[tuple[gr.Blocks
     """
     _check_free(host, port)
     name = f"[{host}]" if ":" in host else host
-    here = ",".join([*filter(None, [os.environ.get("NO_PROXY")]), "localhost", "127.0.0.1", host])
+    given = [os.environ.get(variable, "") for variable in ("NO_PROXY", "no_proxy")]
+    here = ",".join([*filter(None, given), "localhost", "127.0.0.1", host])
     with (
         TemporaryDirectory(prefix="wsol-app-") as uploads,
         _environment(GRADIO_TEMP_DIR=uploads, NO_PROXY=here, no_proxy=here),  # Gradio calls itself
     ):
-        blocks = build(page)
+        blocks, ended = build(page), threading.Event()
+        threading.Thread(target=_put_away, args=(page, ended), daemon=True).start()
         try:
             yield blocks, _launch(blocks, name, port)
         finally:
+            ended.set()
             blocks.close(verbose=False)
+
+
+def _put_away(page: Page, ended: threading.Event) -> None:
+    while not ended.wait(60):
+        page.sessions.put_away()
 
 
 def is_local(host: str) -> bool:
@@ -122,7 +128,6 @@ def _launch(blocks: gr.Blocks, name: str, port: int | None) -> str:
             inbrowser=False,
             allowed_paths=[],
             max_file_size=MAX_FILE,
-            state_session_capacity=SESSIONS,
             ssr_mode=False,
             mcp_server=False,
             pwa=False,
@@ -204,7 +209,7 @@ class _Values(NamedTuple):
         model: str,
         *chosen: Any,  # noqa: ANN401
     ) -> "_Values":
-        """In the order of ``_Photographs.values``."""
+        """The session, and the rest in the order of ``_Photographs.values``."""
         half = len(chosen) // 2
         return cls(session, label, keep, beside, model, Settings(*chosen[:half]), Settings(*chosen[half:]))
 
@@ -214,7 +219,6 @@ class _Photographs:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.session = gr.State(Session(), delete_callback=lambda session: session.clear(page.bench))
         self._lay_out()
         self._connect()
 
@@ -254,11 +258,10 @@ class _Photographs:
     def _connect(self) -> None:
         controls, other = self.controls, self.other_controls
         views = [self.viewer, self.other_viewer]
-        # the session is among the outputs so that Gradio counts the hour after which it is put away from here
-        whole = [self.session, self.strip, self.label, *views, self.download]
+        whole = [self.strip, self.label, *views, self.download]
         slow: list[tuple[Any, Callable[..., Any], list[Any]]] = [
             (self.samples.click, self._samples, whole),
-            (self.strip.clear, self._clear, whole),
+            (self.strip.clear, self._clear, [self.uploads, *whole]),
             (self.viewer.before, self._before, whole),
             (self.viewer.after, self._after, whole),
             (self.label.input, self._class, views),
@@ -274,30 +277,49 @@ class _Photographs:
             ),
         ]
         for listen, handler, outputs in slow:
-            listen(_handling(handler), self.values, outputs, **SLOW)
+            listen(self._handling(handler), self.values, outputs, **SLOW)
         for listen, handler in (
             (self.strip.pick, self._pick),
             (self.viewer.accept, self._accept),
             (self.viewer.reject, self._reject),
         ):
-            listen(_handling_event(handler), self.values, whole, **SLOW)
-        self.uploads.upload(
-            self._upload,
-            [self.uploads, *self.values],
-            [self.uploads, *whole],
-            trigger_mode="multiple",
-            **SLOW,
+            listen(self._handling_event(handler), self.values, whole, **SLOW)
+        uploaded = self.uploads.upload(
+            self._upload, self.uploads, [self.uploads, self.strip], trigger_mode="multiple", **SLOW
         )
+        uploaded.then(self._handling(self._uploaded), self.values, whole, **SLOW)
         for slider in (controls.ratio, controls.percentile, controls.boxes):
-            slider.input(_handling(self._slide), self.values, self.viewer, **FAST)
+            slider.input(self._handling(self._slide), self.values, self.viewer, **FAST)
         for slider in (other.ratio, other.percentile, other.boxes):
-            slider.input(_handling(self._slide_other), self.values, self.other_viewer, **FAST)
-        self.download.download(_handling_event(self._download), self.values, self.download, **SLOW)
+            slider.input(self._handling(self._slide_other), self.values, self.other_viewer, **FAST)
+        self.download.download(self._handling_event(self._download), self.values, self.download, **SLOW)
+
+    def _handling(self, handler: Callable[[_Values], Any]) -> Callable[..., Any]:
+        """What Gradio calls: one event of a person at a time, and what goes wrong is told."""
+
+        def handle(request: gr.Request, *given: Any) -> Any:  # noqa: ANN401
+            with _told():
+                key = str(request.session_hash)
+                session = self.page.sessions.get(key)
+                if self.page.sessions.was_put_away(key) and handler != self._clear:
+                    raise UsageError(PUT_AWAY)
+                with session.lock:
+                    return handler(_Values.of(session, *given))
+
+        return handle
+
+    def _handling_event(self, handler: Callable[[gr.EventData, _Values], Any]) -> Callable[..., Any]:
+        """The same for events that bring something of their own."""
+
+        def handle(request: gr.Request, event: gr.EventData, *given: Any) -> Any:  # noqa: ANN401
+            return self._handling(lambda values: handler(event, values))(request, *given)
+
+        return handle
 
     @property
     def values(self) -> list[gr.components.Component]:
         """All controls, as :class:`_Values` takes them."""
-        asked = [self.session, self.label, self.keep, self.beside, self.model]
+        asked = [self.label, self.keep, self.beside, self.model]
         return [*asked, *self.controls.all, *self.other_controls.all]
 
     # --- what the events call
@@ -310,7 +332,6 @@ class _Photographs:
         if label is None and choices:
             label = choices[0][1]
         return [
-            session,
             page.strip(session),
             gr.Dropdown(choices=choices, value=label),
             *self._views(values._replace(label=label)),
@@ -318,19 +339,28 @@ class _Photographs:
         ]
 
     def _views(self, values: _Values) -> list[View]:
-        session, label, page = values.session, values.label, self.page
-        other = page.beside(session, label, values.model, values.others) if values.beside else View()
-        return [page.view(session, label, values.mine, judged=True), other]
+        view = self.page.view(values.session, values.label, values.mine, judged=True)
+        return [view, self._other(values)]
 
-    def _upload(self, files: Any, *given: Any) -> list[Any]:  # noqa: ANN401
+    def _other(self, values: _Values) -> View:
+        if not values.beside:
+            return View()
+        return self.page.beside(values.session, values.label, values.model, values.others)
+
+    def _upload(self, request: gr.Request, files: Any) -> list[Any]:  # noqa: ANN401
+        """Read them, while other events go on; what to look at is shown when that is done."""
         with _told():
-            values = _Values.of(*given)
-            some = self.page.add(values.session, files)
-            with values.session.lock:
-                if some:
-                    return [None, *self._whole(values)]
-                views = [gr.skip()] * 4  # what a person has begun to correct stays as it is
-                return [None, values.session, self.page.strip(values.session), *views]
+            session = self.page.sessions.get(str(request.session_hash))
+            if self.page.sessions.was_put_away(str(request.session_hash)):
+                gr.Warning(html.escape(PUT_AWAY))
+            self.page.add(session, files)
+            return [None, self.page.strip(session)]
+
+    def _uploaded(self, values: _Values) -> list[Any]:
+        if not values.session.moved:
+            return [gr.skip()] * 5  # what a person has begun to correct stays as it is
+        values.session.moved = False
+        return self._whole(values)
 
     def _samples(self, values: _Values) -> list[Any]:
         self.page.add_samples(values.session)
@@ -338,8 +368,8 @@ class _Photographs:
 
     def _clear(self, values: _Values) -> list[Any]:
         values.session.clear(self.page.bench)
-        session, strip, *others = self._whole(values)
-        return [session, strip | {"cleared": True}, *others]
+        strip, *others = self._whole(values)
+        return [None, strip | {"cleared": True}, *others]
 
     def _pick(self, event: gr.EventData, values: _Values) -> list[Any]:
         values.session.go(int(event.place))
@@ -392,31 +422,10 @@ class _Photographs:
         ]
 
     def _beside(self, values: _Values) -> list[Any]:
-        return [gr.Column(visible=values.beside), self._views(values)[1]]
+        return [gr.Column(visible=values.beside), self._other(values)]
 
     def _download(self, event: gr.EventData, values: _Values) -> dict[str, Any]:
         return self.page.download(values.session, str(event.format))
-
-
-def _handling(handler: Callable[[_Values], Any]) -> Callable[..., Any]:
-    """What Gradio calls: one event of a person after the other, and what goes wrong is told."""
-
-    def handle(*given: Any) -> Any:  # noqa: ANN401
-        with _told():
-            values = _Values.of(*given)
-            with values.session.lock:
-                return handler(values)
-
-    return handle
-
-
-def _handling_event(handler: Callable[[gr.EventData, _Values], Any]) -> Callable[..., Any]:
-    """The same for events that bring something of their own."""
-
-    def handle(event: gr.EventData, *given: Any) -> Any:  # noqa: ANN401
-        return _handling(lambda values: handler(event, values))(*given)
-
-    return handle
 
 
 def _sliders(chosen: Settings) -> list[Any]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from wsol.app import settings
 from wsol.app.bench import Bench, Photo
-from wsol.app.session import MAX_FILE, TURNS, Boxes, Session, Verdict
+from wsol.app.session import MAX_FILE, TURNS, Boxes, Session, Sessions, Verdict
 from wsol.app.settings import Settings
-from wsol.app.view import View, boxes_view, pictures_view, problem_view
+from wsol.app.view import View, boxes_view, pictures_of, pictures_view, problem_view
 from wsol.data.samples import sample_photographs
 from wsol.errors import ModelError, WsolError
 from wsol.evaluation.compare import compare
@@ -33,12 +33,14 @@ class Page:
         bench: the models.
         results: evaluations to compare.
         main: the model whose boxes are judged, the first of the bench.
+        sessions: of the people.
     """
 
     def __init__(self, bench: Bench, results: Sequence[Result] = ()) -> None:
         self.bench = bench
         self.results = list(results)
         self.main, *_ = bench.localizers
+        self.sessions = Sessions(bench)
 
     def view(
         self, session: Session, label: Asked, chosen: Settings, *, judged: bool = False, whole: bool = True
@@ -64,7 +66,7 @@ class Page:
             session.pictured.pop("main", None)
             return view | problem_view(photo, self.main, str(error))
         session.show(turn, photo, result)
-        whole |= self._is_new(session, "main", photo, self.main, result)
+        whole |= self._is_new(session, "main", pictures_of(photo, self.main, result))
         return view | self._view_of(photo, self.main, result, verdict, whole=whole)
 
     def beside(
@@ -81,7 +83,7 @@ class Page:
         except (WsolError, ValueError) as error:
             session.pictured.pop("beside", None)
             return view | problem_view(photo, model, str(error))
-        whole |= self._is_new(session, "beside", photo, model, result)
+        whole |= self._is_new(session, "beside", pictures_of(photo, model, result))
         return view | self._view_of(photo, model, result, None, whole=whole)
 
     def strip(self, session: Session) -> dict[str, Any]:
@@ -129,17 +131,17 @@ class Page:
         missing = isinstance(kept, int) and kept not in dict(predicted)
         return [*shown, (names[kept], kept)] if missing and isinstance(kept, int) else shown
 
-    def add(self, session: Session, files: Iterable[tuple[Path, str]]) -> bool:
-        """Read photographs that were uploaded; tells whether there was any."""
-        return session.add(files, self.bench)
+    def add(self, session: Session, files: Iterable[tuple[Path, str]]) -> None:
+        """Read photographs that were uploaded."""
+        session.add(files, self.bench)
 
-    def add_samples(self, session: Session) -> bool:
+    def add_samples(self, session: Session) -> None:
         """Read the photographs that come with scikit-image.
 
         Raises:
             WsolError: they are not there.
         """
-        return session.add([(path, path.name) for path in sample_photographs()], self.bench)
+        session.add([(path, path.name) for path in sample_photographs()], self.bench)
 
     def accept(self, session: Session, turn: object, boxes: object) -> None:
         """Keep the boxes as the person left them, and go to the next photograph.
@@ -224,11 +226,10 @@ class Page:
         base = self.bench.localizers[model].options
         return self.bench.localize(photo, model, index, chosen.options(base))
 
-    def _is_new(self, session: Session, viewer: str, photo: Photo, model: str, result: Localization) -> bool:
+    def _is_new(self, session: Session, viewer: str, pictures: str) -> bool:
         """Whether the page has not the pictures of this yet; notes that it has them now."""
-        now = (photo, model, result.class_index)
-        before, session.pictured[viewer] = session.pictured.get(viewer), now
-        return before != now
+        before, session.pictured[viewer] = session.pictured.get(viewer), pictures
+        return before != pictures
 
     def _view_of(
         self, photo: Photo, model: str, result: Localization, verdict: Verdict | None, *, whole: bool

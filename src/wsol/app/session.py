@@ -3,11 +3,13 @@
 import itertools
 import shutil
 import threading
+import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -35,8 +37,17 @@ SHOWN = 32
 DOWNLOADS = ("coco", "yolo", "voc", "label-studio")
 """Formats that can be downloaded, of :data:`wsol.export.FORMATS`."""
 
-TURNS = itertools.count(1)
-"""Numbers of answers, by which the page tells late ones; of all people: one can come back as another."""
+TURNS = itertools.count(time.time_ns() // 1000)
+"""Numbers of answers, by which a page tells late ones; later ones too after the app was started anew."""
+
+SESSIONS = 32
+"""People whose photographs are kept at a time."""
+
+IDLE = 3600
+"""Seconds without an event after which a person's photographs are put away."""
+
+HIDDEN = {*"\u200e\u200f\u061c", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+"""Signs that turn the direction of writing, and so what a name looks like."""
 
 Kind = Literal["accepted", "corrected", "rejected"]
 Boxes = Sequence[tuple[int, int, int, int]]
@@ -49,21 +60,24 @@ class Verdict:
     Attributes:
         kind: accepted as it was, corrected by hand, or rejected.
         result: the boxes; of a rejected one those that were wrong.
+        drawn: whether they are a person's.
     """
 
     kind: Kind
     result: Localization
+    drawn: bool
 
 
-class Session:  # no dataclass, of which Gradio would make dictionaries
+class Session:
     """One person's photographs, in the order in which they came.
 
     Attributes:
         photos: that could be read.
         skipped: name and reason of each that could not, of the last files.
         place: of the photograph that is looked at.
+        moved: whether the last files brought it there, and the page is to follow.
         verdicts: of each photograph, by the index of the class.
-        pictured: photograph, model and class whose pictures each viewer of the page has.
+        pictured: which pictures each viewer of the page has.
         lock: for whoever changes the place: events of a page can come at the same time.
     """
 
@@ -71,23 +85,20 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
         self.photos: list[Photo] = []
         self.skipped: list[tuple[str, str]] = []
         self.place = 0
+        self.moved = False
         self.verdicts: dict[Photo, dict[int, Verdict]] = {}
-        self.pictured: dict[str, tuple[Photo, str, int]] = {}
+        self.pictured: dict[str, str] = {}
         self.lock = threading.RLock()
         self._taken: dict[Path, list[Photo]] = {}
         self._shown: OrderedDict[int, tuple[Photo, Localization]] = OrderedDict()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Session":
-        """Gradio copies the first for each person; nobody has done anything then."""
-        return Session()
 
     @property
     def photo(self) -> Photo | None:
         """The photograph that is looked at, if there is any."""
         return self.photos[self.place] if self.photos else None
 
-    def add(self, files: Iterable[tuple[Path, str]], bench: Bench) -> bool:
-        """Read photographs and look at the first new one; tells whether there was any.
+    def add(self, files: Iterable[tuple[Path, str]], bench: Bench) -> None:
+        """Read photographs and look at the first new one, if there is any.
 
         A file that cannot be used, or is one too many, is put among ``skipped`` with the reason; one that is
         there already is not read again: the page sends what it has sent before with what comes later.
@@ -119,14 +130,15 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
                 new.append(photo)
             except ImageError as error:
                 skipped.append((name, error.reason))
-                del taken[path]
+            finally:
+                if not taken[path]:  # to be tried again
+                    del taken[path]
         with self.lock:
             if self.photos is not photos:
-                return False
+                return
             self.skipped = skipped
             if new or old:
-                self.place = photos.index((new or old)[0])
-            return bool(new or old)
+                self.place, self.moved = photos.index((new or old)[0]), True
 
     def clear(self, bench: Bench) -> None:
         """Forget everything."""
@@ -169,13 +181,11 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
         if photo is None or result is None or photo not in self.photos:
             raise UsageError("this is not before you any more; look again" if self.photos else PUT_AWAY)
         before = self.verdict(photo, result.class_index)
-        said: Kind = kind
-        if kind == "accepted":
-            if boxes is not None and list(map(list, boxes)) != result.boxes.tolist():
-                said, result = "corrected", corrected(result, boxes)
-            elif before is not None and before.result is result and before.kind == "corrected":
-                said = "corrected"
-        self.verdicts.setdefault(photo, {})[result.class_index] = Verdict(said, result)
+        drawn = before is not None and before.result is result and before.drawn
+        if boxes is not None and list(map(list, boxes)) != result.boxes.tolist():
+            drawn, result = True, corrected(result, boxes)
+        said: Kind = "corrected" if drawn and kind == "accepted" else kind
+        self.verdicts.setdefault(photo, {})[result.class_index] = Verdict(said, result, drawn)
         self.go(self.photos.index(photo) + 1)
 
     def verdict(self, photo: Photo, class_index: int) -> Verdict | None:
@@ -221,9 +231,51 @@ class Session:  # no dataclass, of which Gradio would make dictionaries
 
 
 PUT_AWAY = (
-    "The app has put your photographs away: the page was left for long, or many others came. "
-    "Clear all, and drop them again."
+    "The app has put your photographs away: it was started anew, the page was left for long, or many others "
+    "came. Clear all, and drop them again."
 )
+
+
+class Sessions:
+    """Everybody's, by what the browser calls itself; of whoever was away for long nothing is kept."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._sessions: OrderedDict[str, Session] = OrderedDict()  # last used last
+        self._used: dict[str, float] = {}
+        self._away: OrderedDict[str, bool] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Session:
+        """The session of this browser, used now; a new one if there is none."""
+        with self._lock:
+            session = self._sessions.setdefault(key, Session())
+            self._sessions.move_to_end(key)
+            self._used[key] = time.monotonic()
+            while len(self._sessions) > SESSIONS:
+                self._put_away(next(iter(self._sessions)))
+            return session
+
+    def was_put_away(self, key: str) -> bool:
+        """Whether what this browser's page shows is gone; asked once, it begins anew."""
+        with self._lock:
+            return self._away.pop(key, False)
+
+    def put_away(self, now: float | None = None) -> None:
+        """Forget what was not used for long."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            for key in [key for key, used in self._used.items() if now - used > IDLE]:
+                self._put_away(key)
+
+    def _put_away(self, key: str) -> None:
+        session = self._sessions.pop(key)
+        del self._used[key]
+        if session.photos:
+            self._away[key] = True
+            if len(self._away) > 1000 * SESSIONS:
+                self._away.popitem(last=False)
+        session.clear(self._bench)
 
 
 def corrected(result: Localization, boxes: Boxes) -> Localization:
@@ -231,7 +283,7 @@ def corrected(result: Localization, boxes: Boxes) -> Localization:
 
     A box that was not touched keeps its score and mask. One that was drawn has score 1; its mask is what the
     map's mask has inside it, or all of it where that is nothing. Where boxes overlap, the smaller one has the
-    pixels.
+    pixels, all of them where it covers the other.
 
     Args:
         result: what was found.
@@ -271,13 +323,17 @@ def corrected(result: Localization, boxes: Boxes) -> Localization:
 def file_name(given: str) -> str:
     """A name that is one file's, whatever was given: no folders, no characters that are not for people."""
     name = PurePosixPath(given.replace("\\", "/")).name
-    name = "".join(sign if sign.isprintable() else "_" for sign in name)
+    name = "".join("_" if _is_no_sign(sign) else sign for sign in name)
     if name in ("", ".", ".."):
         return "photograph"
     suffix = PurePosixPath(name).suffix
     suffix = suffix if len(suffix) < 8 else ""
     stem = name.removesuffix(suffix).encode()[: NAME - len(suffix.encode())]
     return stem.decode(errors="ignore") + suffix  # no half of a sign at the end
+
+
+def _is_no_sign(sign: str) -> bool:
+    return sign in HIDDEN or unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _free(name: str, photos: Sequence[Photo]) -> str:

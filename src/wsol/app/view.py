@@ -38,6 +38,7 @@ class View(TypedDict, total=False):
         panels: maps with kind, title and image (a data URI, input frame), that of the boxes first.
         words: the decomposition explained; "" where it does not hold.
         verdict: what was said before; "" for nothing.
+        pictures: tells ``photo``, ``panels`` and ``words`` from those of other maps.
     """
 
     turn: int
@@ -56,6 +57,7 @@ class View(TypedDict, total=False):
     panels: list[dict[str, str]]
     words: str
     verdict: str
+    pictures: str
 
 
 def boxes_view(photo: Photo, model: str, result: Localization, verdict: Verdict | None) -> View:
@@ -78,7 +80,13 @@ def boxes_view(photo: Photo, model: str, result: Localization, verdict: Verdict 
         "scores": [f"{score:.2f}" for score in result.scores],
         "mask": pictures.mask(result.components > 0),
         "verdict": "" if verdict is None else verdict.kind,
+        "pictures": pictures_of(photo, model, result),
     }
+
+
+def pictures_of(photo: Photo, model: str, result: Localization) -> str:
+    """What a view's pictures depend on."""
+    return "\n".join((photo.name, model, str(result.class_index), result.map_kind, result.test_time))
 
 
 def pictures_view(bench: Bench, photo: Photo, model: str, result: Localization) -> View:

@@ -90,7 +90,7 @@ function panels() {
 function show(value) {
   if (!value || (shown && value.turn < shown.turn)) return; // an answer that a later one has overtaken
   if (value.boxes && !value.photo) { // of a slider: photograph and maps are those that are here
-    if (!whole || ["name", "model", "label"].some((key) => value[key] !== whole[key])) { late = value; return; }
+    if (!whole || value.pictures !== whole.pictures) { late = value; return; }
     value = { ...whole, ...value };
   }
   const empty = !value.photo;
@@ -102,6 +102,7 @@ function show(value) {
   if (empty) return;
   boxes = value.boxes.map((box) => [...box]);
   chosen = 0;
+  drag = null;
   find(".stage .picture").style.setProperty("--shape", value.width / value.height);
   source(find(".stage .photo"), value.photo);
   source(find(".stage .mask"), value.mask);

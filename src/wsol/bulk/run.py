@@ -98,6 +98,7 @@ def localize_bulk(
     """
     runtime, bulk = runtime or RuntimeOptions(), bulk or RayOptions()
     checked = Localizer(model, options, replace(runtime, device="cpu", precision="float32"))
+    checked.check_label(label)
     job = Job(model, checked.options, runtime, label, bulk.column, bulk.actors)
     paths, output = [_absolute(path) for path in paths], _absolute(output)
     settings = settings_of(checked, model_options, label) | {

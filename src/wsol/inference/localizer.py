@@ -109,7 +109,7 @@ class Localizer(MapMaker):
             The image's place in ``images``, with its result or the reason why it has none. Images of a
             batch that cannot be read come before the others of that batch.
         """
-        self._check_label(label)
+        self.check_label(label)
         batches = read_batches(
             [Path(image) if isinstance(image, str) else image for image in images],
             self.model.input_size,
@@ -130,7 +130,7 @@ class Localizer(MapMaker):
             images: what it was read from.
             label: see :meth:`stream`.
         """
-        self._check_label(label)
+        self.check_label(label)
         yield from batch.errors
         rows: list[int] = []
         asked: list[int] = []
@@ -165,14 +165,15 @@ class Localizer(MapMaker):
             low, high = images.aminmax()
             if not (low >= 0 and high <= 1):
                 raise ValueError(f"floating-point images must be in [0, 1], got {low:.3g} to {high:.3g}")
-        self._check_label(label)
+        self.check_label(label)
         results = Localizations()
         for chunk in torch.split(images, self.runtime.batch_size):
             sizes = [self.model.input_size] * len(chunk)
             results += self._localize(chunk, self._asked(label, len(chunk)), list(chunk), sizes)
         return results
 
-    def _check_label(self, label: Label | LabelOf | None) -> None:
+    def check_label(self, label: Label | LabelOf | None) -> None:
+        """Raise what :meth:`stream` would, before any image is read."""
         if label is not None and self.options.top_k > 1:
             raise ValueError("label asks for one class and top_k for several; give one of them")
         if not callable(label):

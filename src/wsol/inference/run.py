@@ -87,6 +87,7 @@ def localize_files(
         WsolError: no image, an unknown format, or an output folder that holds results of other settings or
             cannot be written into.
     """
+    localizer.check_label(label)
     if unknown := set(formats) - set(TARGETS):
         raise WsolError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
     images, ignored = find_images(paths)
@@ -182,7 +183,7 @@ def settings_of(
 
 def _label_setting(localizer: Localizer, label: Label | LabelOf | None) -> int | str | None:
     if callable(label):
-        return label.__name__
+        return str(getattr(label, "__qualname__", label))
     return None if label is None else localizer.model.classes.index(label)
 
 
