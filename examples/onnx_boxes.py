@@ -14,6 +14,8 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 session = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(session.get_modelmeta().custom_metadata_map["wsol"])
 height, width = about["input_size"]
@@ -33,9 +35,7 @@ for path in sys.argv[2:]:
         cv2.findContours((parts == part).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0][0]
         for part in range(1, len(extents))
     ]
-    found = [
-        (cv2.contourArea(outline), *extent) for outline, extent in zip(outlines, extents[1:], strict=True)
-    ]
+    found = [(cv2.contourArea(each), *extent) for each, extent in zip(outlines, extents[1:], strict=True)]
     found = sorted(found, key=lambda each: each[0])[-1:] if about["boxes"] == "largest" else found
     for _, x, y, w, h, pixels in found:
         if pixels >= about["min_area"] * mask.size:
