@@ -3,10 +3,12 @@
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import dropwhile, groupby
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+VARIABLE = re.compile(r"[A-Z_]+=.*")
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,11 @@ def blocks(page: str) -> list[Block]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The commands of a shell block as words, without variables before them and comments behind them."""
-    lines = block.text.replace("\\\n", " ").splitlines()
-    split = [shlex.split(line, comments=True) for line in lines]
-    return [
-        words[next(i for i, word in enumerate(words) if not re.fullmatch(r"[A-Z_]+=.*", word)) :]
-        for words in split
-        if words
-    ]
+    """The commands of a shell block as words, one a line or between ``&&``; no comments, no variables."""
+    found: list[list[str]] = []
+    for line in block.text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        for chained, part in groupby(words, key=lambda word: word == "&&"):
+            if not chained:
+                found.append(list(dropwhile(VARIABLE.fullmatch, part)))
+    return found

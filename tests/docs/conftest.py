@@ -81,13 +81,16 @@ def tables(stand_ins: Path) -> Path:
 
 
 def _photographs(folder: Path) -> None:
-    """photos/ by class, more-photos/ without classes, and two single ones; small."""
+    """photos/ by class with boxes of two, more-photos/ without classes, and two single ones; small."""
     first, second, *_ = [Image.open(path).convert("RGB") for path in sample_photographs()]
+    table = ["image,label,split,x0,y0,x1,y1"]
     for picture, name in ((first, "cat"), (second, "dog")):
         (folder / "photos" / name).mkdir(parents=True)
         picture.thumbnail((160, 160))
-        for index in range(3):
+        for index in (1, 2, 3):
             picture.rotate(5 * index).save(folder / "photos" / name / f"{index}.jpg")
+        table += [f"{name}/1.jpg,{name},train,,,,", f"{name}/2.jpg,{name},val,20,30,80,100"]
+    (folder / "photos" / "boxes.csv").write_text("\n".join(table))
     (folder / "more-photos").mkdir()
     first.save(folder / "more-photos" / "1.jpg")
     first.save(folder / "cat.jpg")

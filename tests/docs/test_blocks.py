@@ -1,6 +1,5 @@
-"""Every code block of README and docs/ runs: Python whole, commands are parsed and the cheap ones run."""
+"""Every code block of README and docs/: Python runs whole, commands run or are parsed (``shell.py``)."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -11,27 +10,25 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.docs.blocks import ROOT, Block, blocks, commands, pages
-from wsol.cli import _parser, main
+from tests.docs.blocks import Block, blocks, commands, pages
+from tests.docs.shell import PARSED, perform
 from wsol.training.recipes import read_yaml
 
 TEXT = ("", "text")
 """Languages of blocks that are not run."""
 
-ELSEWHERE = {"cd", "export", "git", "label-studio", "make", "pip", "ray"}
-"""First words of commands that install, build, or start what other machines share: they are not run."""
-
-LAUNCHERS = {"srun", "torchrun"}
-"""First words of commands that start ``wsol``, whose options are parsed."""
-
 QUICKER = {"epochs=10": "epochs=1"}
-"""What a block is made shorter by."""
-
-ANY_FILE = re.compile(r"photos/\*|\*\.jpg|…|://|HOST|HEAD|CUB|IMAGENET|OPENIMAGES|^RUN$")
+"""What a block of Python is made shorter by."""
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if blocks(page)])
-def test_blocks_of_a_page(page: str, place: Path, tables: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_blocks_of_a_page(
+    page: str,
+    place: Path,
+    tables: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """In the order of the page, in one folder and one Python."""
     if page == "docs/scale.md":
         shutil.copytree(tables, place / "found")
@@ -45,10 +42,17 @@ def test_blocks_of_a_page(page: str, place: Path, tables: Path, capsys: pytest.C
             _keep(block, place)
         elif block.language in ("sh", "bash"):
             for words in commands(block):
-                _try(words, block)
+                perform(words, f"{page}:{block.line}: {' '.join(words)}", monkeypatch)
         else:
             assert block.language in TEXT, f"{page}:{block.line}: {block.language} is not covered"
     capsys.readouterr()
+
+
+def test_what_is_only_parsed_is_there() -> None:
+    """No line of the list is one that no page has any more."""
+    shell = [block for page in pages() for block in blocks(page) if block.language in ("sh", "bash")]
+    lines = {" ".join(words[1:]) for block in shell for words in commands(block) if words[0] == "wsol"}
+    assert {line for lines in PARSED.values() for line in lines} <= lines
 
 
 def _corrected(place: Path) -> Iterator[dict[str, Any]]:
@@ -76,43 +80,3 @@ def _keep(block: Block, place: Path) -> None:
     assert re.fullmatch(r"[\w-]+\.yaml", name), f"{block.page}:{block.line}: which file is it?"
     (place / name).write_text(block.text)
     read_yaml(name)
-
-
-def _try(words: list[str], block: Block) -> None:
-    where = f"{block.page}:{block.line}: {' '.join(words)}"
-    if words[0] == "wsol":
-        _wsol(words[1:], where)
-    elif words[0] in LAUNCHERS:
-        at = words.index("wsol")
-        _parser().parse_args(words[at + 1 :])
-    elif words[0] == "python":
-        _python(words[1:], where)
-    else:
-        assert words[0] in ELSEWHERE, f"{where}: neither wsol nor known to be run elsewhere"
-
-
-def _python(words: list[str], where: str) -> None:
-    """A program of the repository, which has tests of its own."""
-    if words[0] == "-m":
-        name = words[1]
-        assert name == "wsol" or importlib.util.find_spec(name), where
-    else:
-        assert (ROOT / words[0]).is_file(), where
-
-
-def _wsol(words: list[str], where: str) -> None:
-    if "--print_config" in words:  # which parses, prints, and leaves
-        with pytest.raises(SystemExit, match="0"):
-            main(words)
-        return
-    _parser().parse_args(words)
-    if _is_cheap(words):
-        assert main(words) == 0, where
-
-
-def _is_cheap(words: list[str]) -> bool:
-    """Commands of seconds, whose inputs are there: not the papers' data sets, nor a reader's own."""
-    if words[:2] == ["data", "guide"]:
-        return True
-    named = any(ANY_FILE.search(word) for word in words)
-    return words[0] in ("compare", "data", "evaluate", "localize") and not named and "ray" not in words
