@@ -21,7 +21,11 @@ SHOWN = {"examples": "**/*.py", "recipes": "**/*.yaml", "benchmarks": "README.md
 """Folders beside ``docs/`` that pages may link to, and which of their files."""
 
 LANGUAGES = {".py": "python", ".yaml": "yaml"}
-LINK = re.compile(r"(?<=\]\()(?P<path>[\w./-]+)(?P<anchor>#[\w-]+)?(?=\))")
+LINK = re.compile(
+    r"^(?P<fence>`{3,}).*?^(?P=fence)$"  # a block of code, in which brackets are no link
+    r"|(?<=\]\()(?P<path>[\w./-]+)(?P<anchor>#[\w-]+)?(?=\))",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -45,6 +49,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     here = posixpath.dirname(_source(page.file.src_uri))
 
     def lead(link: re.Match[str]) -> str:
+        if link["fence"]:
+            return link[0]
         target = posixpath.normpath(posixpath.join(here, link["path"]))
         folder = target.split("/")[0]
         if folder == "docs":
