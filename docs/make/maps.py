@@ -1,13 +1,31 @@
 """Figures of what a CAM is, why it is small, and what its two factors are; on sample photographs."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
+from PIL import Image
 
 import wsol
 from docs.make.seen import Sight, look
-from docs.make.style import BLUE, INK, RED, box, canvas, columns, grid, heat, plot_style, save, show
+from docs.make.style import (
+    BLUE,
+    INK,
+    PAPER,
+    RED,
+    box,
+    canvas,
+    columns,
+    enlarge,
+    grid,
+    heat,
+    plot_style,
+    save,
+    show,
+)
 from wsol.data.samples import sample_photographs
 from wsol.thresholds import MaximumThreshold, PercentileThreshold, Threshold, foreground
 
@@ -18,6 +36,27 @@ ACTIVE = 0.1
 def sights() -> dict[str, Sight]:
     """The sample photographs, by the names of their files."""
     return {path.stem: look(path) for path in sample_photographs()}
+
+
+def front(path: Path) -> None:
+    """What ``wsol.load(...)(path)`` finds, and why: the first figure of README."""
+    (result,) = wsol.load("efficientnet_lite0", device="cpu")([path])
+    sight = look(path)
+    picture = np.asarray(Image.open(path).convert("RGB"))
+    figure, axes = grid(1, 4, height=2.15)
+    inside = result.mask[..., None]
+    tinted = np.where(inside, 0.6 * picture + 0.4 * 255 * np.asarray(to_rgb(RED)), picture)
+    show(axes[0, 0], tinted.astype(np.uint8), f"{result.label}, {result.probability:.2f}")
+    size = picture.shape[:2]
+    heat(axes[0, 1], result.map_at(size), picture, "the map behind it", limits=(0, 1))
+    axes[0, 1].contour(result.mask, levels=[0.5], colors=PAPER, linewidths=1.5)
+    norm, similarity = wsol.maps.decompose(sight.features, sight.weight, sight.index)
+    heat(axes[0, 2], norm[0], picture, "F: how strong")
+    heat(axes[0, 3], similarity[0], picture, "S: how alike")
+    for axis in axes[0]:
+        box(axis, result.boxes[0])
+    enlarge(figure, 14)
+    save(figure, "chelsea")
 
 
 def steps(sight: Sight) -> None:
@@ -41,7 +80,7 @@ def steps(sight: Sight) -> None:
     axis = found.subplots()
     _masked(axis, sight, mask, f"above τ · maximum, level {int(levels)}\nof 255: mask and box")
     box(axis, sight.box(mask))
-    save(figure, "steps")
+    save(figure, "concepts/steps")
 
 
 def reach(sights: dict[str, Sight], name: str) -> None:
@@ -55,11 +94,13 @@ def reach(sights: dict[str, Sight], name: str) -> None:
     gap = wsol.pooling.global_average_pool(features)[0]
     tap = wsol.pooling.thresholded_average_pool(features, ACTIVE)[0]
     strong = peak > peak.quantile(0.9)
-    narrow = _nearest(area, 0.08, strong)
+    cam = wsol.maps.normalize(sight.cam())[0].flatten()
+    on_it = cam[features[0].flatten(1).argmax(dim=1)] > 0.6  # the channel's peak lies on the object
+    narrow = _nearest(area, 0.08, strong & on_it)
     wide = _nearest(area, 0.6, strong)
     for part, channel in ((few, narrow), (many, wide)):
         title = (
-            f"channel {channel}, active on {area[channel]:.0%}:\n"
+            f"channel {channel}, active on {100 * area[channel]:.0f} %:\n"
             f"maximum {peak[channel]:.1f}, GAP {gap[channel]:.2f}, TAP {tap[channel]:.2f}"
         )
         heat(part.subplots(), features[0, channel], sight.picture, title, coarse=True)
@@ -83,7 +124,7 @@ def reach(sights: dict[str, Sight], name: str) -> None:
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
-    save(figure, "reach")
+    save(figure, "concepts/reach")
 
 
 def negative(sight: Sight) -> None:
@@ -102,7 +143,7 @@ def negative(sight: Sight) -> None:
         framed = sight.frame(raw)
         box(axis, sight.box(foreground(framed, threshold(framed))), colour)
     _legend(axis, {"CAM": BLUE, "NWC": RED})
-    save(figure, "negative")
+    save(figure, "concepts/negative")
 
 
 def standard(first: Sight, second: Sight) -> None:
@@ -133,7 +174,7 @@ def standard(first: Sight, second: Sight) -> None:
         axis.set_xlabel("pixels, the strongest first" if sight is second else "")
         if sight is first:
             axis.legend(loc="upper right", fontsize=8.5)
-    save(figure, "standard")
+    save(figure, "concepts/standard")
 
 
 def factors(chosen: list[Sight]) -> None:
@@ -145,10 +186,10 @@ def factors(chosen: list[Sight]) -> None:
         first = place == 0
         show(row[0], sight.picture, sight.label)
         heat(row[1], norm[0], sight.picture, titles[1] if first else "", limits=(0, 1), coarse=True)
-        span = f"{float(similarity.min()):.2f} … {float(similarity.max()):.2f}"
+        span = f"{float(similarity.min()):.2f} … {float(similarity.max()):.2f}".replace("-", "−")
         heat(row[2], similarity[0], sight.picture, f"{titles[2]}\n{span}" if first else span, coarse=True)
         heat(row[3], sight.cam()[0], sight.picture, titles[3] if first else "", coarse=True)
-    save(figure, "factors")
+    save(figure, "concepts/factors")
 
 
 def _masked(axis: Axes, sight: Sight, mask: torch.Tensor, title: str) -> None:
@@ -181,6 +222,7 @@ def main() -> None:
     """Write them all."""
     everything = sights()
     with plot_style():
+        front(sample_photographs()[0])
         steps(everything["chelsea"])
         reach(everything, "chelsea")
         negative(everything["motorcycle_left"])

@@ -24,7 +24,7 @@ from wsol.methods.has import HaS, HaSOptions
 from wsol.models import Classifier
 from wsol.models.layers import watch
 
-PICTURE = 9
+PICTURE = 10
 """Of the drawn test pictures: which is shown."""
 
 NAMES = ("Egyptian cat", "espresso", "tripod", "moped")
@@ -56,7 +56,7 @@ def has(batch: Batch) -> None:
         method = HaS(localizer().model.classifier, HaSOptions(sizes=(size,)))
         hidden = method.transform_batch(one, Generator().manual_seed(2)).images[0]
         show(axis, pixels(hidden), f"patches of {size} pixels: each\nhidden with probability 0.5")
-    save(figure, "has")
+    save(figure, "concepts/has")
 
 
 def cutmix(batch: Batch) -> None:
@@ -72,7 +72,7 @@ def cutmix(batch: Batch) -> None:
         show(axes[0, index], pixels(two.images[index]), NAMES[index])
         labels = f"{mixed.share:.2f} {NAMES[index]}\n+ {1 - mixed.share:.2f} {NAMES[1 - index]}"
         show(axes[0, 2 + index], pixels(mixed.images[index]), labels)
-    save(figure, "cutmix")
+    save(figure, "concepts/cutmix")
 
 
 def adl(path: Path) -> None:
@@ -91,7 +91,7 @@ def adl(path: Path) -> None:
     weights = importance_map(features)[0, 0]
     title = f"1 of 4 steps: features times\nσ(a), {float(weights.min()):.2f} … {float(weights.max()):.2f}"
     heat(axes[0, 3], weights, sight.picture, title, coarse=True)
-    save(figure, "adl")
+    save(figure, "concepts/adl")
 
 
 def bridging(path: Path, label: str, run: Path) -> None:
@@ -101,10 +101,10 @@ def bridging(path: Path, label: str, run: Path) -> None:
     norm, similarity = (each[0] for each in wsol.maps.decompose(sight.features, sight.weight, sight.index))
     figure, axes = grid(2, 4, height=4.7)
     picture = sight.picture
-    show(axes[0, 0], picture, f"training image,\nclass “{label}”")
+    show(axes[0, 0], picture, f"a drawn picture,\nclass “{label}”")
     heat(axes[0, 1], norm, picture, "F: how strong the features are", limits=(0, 1), coarse=True)
-    title = f"S: how much like the class,\n{similarity.min():.2f} … {similarity.max():.2f}"
-    heat(axes[0, 2], similarity, picture, title, coarse=True)
+    span = f"{similarity.min():.2f} … {similarity.max():.2f}".replace("-", "−")
+    heat(axes[0, 2], similarity, picture, f"S: how much like the class,\n{span}", coarse=True)
     above, below = norm > options.foreground, norm < options.background
     title = f"L_sim raises S where F > {options.foreground} (red),\n"
     title += f"lowers it where F < {options.background} (blue)"
@@ -135,7 +135,7 @@ def bridging(path: Path, label: str, run: Path) -> None:
             changed += classifier.features(normalised([path]))
     title = "… and L_drop lowers the change\nof the features, |f − f_erased|"
     heat(axes[1, 3], changed.abs().mean(dim=1)[0], picture, title, coarse=True)
-    save(figure, "bridging")
+    save(figure, "concepts/bridging")
 
 
 def _inner(classifier: Classifier, image: Tensor, layer: str) -> Tensor:

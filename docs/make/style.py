@@ -36,7 +36,7 @@ __all__ = [
     "show",
 ]
 
-FOLDER = Path(__file__).parents[1] / "images" / "concepts"
+FOLDER = Path(__file__).parents[1] / "images"
 RED, BLUE = PALETTE[0], PALETTE[1]
 PAPER = "#ffffff"
 DPI = 150
@@ -134,11 +134,11 @@ def box(axis: Axes, extent: Sequence[float], colour: str = RED, *, dashed: bool 
 
 
 def save(figure: Figure, name: str) -> Path:
-    """Write ``docs/images/concepts/NAME.webp``."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    """Write ``docs/images/NAME.webp``."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor=PAPER, bbox_inches="tight", pad_inches=0.06)
     path = FOLDER / f"{name}.webp"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         Image.open(buffer).convert("RGB").save(temporary, "WEBP", quality=88, method=6)
     return path
@@ -147,3 +147,9 @@ def save(figure: Figure, name: str) -> Path:
 def _title(axis: Axes, title: str) -> None:
     if title:
         axis.set_title(title, fontsize=9.5, loc="left")
+
+
+def enlarge(figure: Figure, size: float) -> None:
+    """Titles of another size, for a figure that is shown small."""
+    for axis in figure.axes:
+        axis.set_title(axis.get_title(loc="left"), fontsize=size, loc="left")

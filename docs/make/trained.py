@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torchvision.ops import box_iou
 
 from docs.make.methods import normalised
-from docs.make.runs import config_of, drawn, run_of
+from docs.make.runs import COUNTS, config_of, drawn, run_of
 from docs.make.seen import FRAME, localizer, look
 from docs.make.style import PAPER, box, grid, heat, plot_style, regions, save, show
 from wsol.data.samples import sample_photographs
@@ -32,7 +33,7 @@ from wsol.training.data import Erased, TrainingImages
 from wsol.training.erasing import mean_colour, read_erased
 from wsol.training.run import open_parts
 
-SHOWN = (8, 9, 16, 20)
+SHOWN = (9, 25, 13, 20)
 """Of the drawn test pictures."""
 
 ERASED = 60
@@ -43,22 +44,27 @@ PHOTOGRAPH = 3
 
 
 def badges() -> None:
-    """CAM and Bridging the Gap of the same pictures, with boxes at τ from val."""
+    """CAM and Bridging the Gap of the same pictures, with boxes at τ from val; how many of all are right."""
     figure, axes = grid(3, len(SHOWN), height=6.4)
     rows: tuple[tuple[MethodKind, str], ...] = (("cam", "CAM"), ("bridging", "Bridging the Gap"))
     for row, (method, title) in zip(axes[1:], rows, strict=True):
-        run = run_of(method)
+        run, right = run_of(method), 0
         threshold = MaximumThreshold(float(describe(run / WEIGHTS).use["ratio"]))
-        for column, index in enumerate(SHOWN):
+        for index in range(COUNTS["test"]):
             path, label = drawn() / "images" / "test" / f"{index:04d}.png", CLASSES[index % len(CLASSES)]
             sight = look(path, label=label, model=str(run))
-            show(axes[0, column], sight.picture, f"class “{label}”")
             framed = sight.frame(sight.cam())
-            heat(row[column], framed[0], sight.picture, title)
-            box(row[column], sight.box(foreground(framed, threshold(framed))))
-            mask = np.asarray(Image.open(drawn() / "masks" / "test" / path.name)) > 0
-            box(row[column], extent(mask), PAPER, dashed=True)
-    save(figure, "badges")
+            found = sight.box(foreground(framed, threshold(framed)))
+            true = extent(np.asarray(Image.open(drawn() / "masks" / "test" / path.name)) > 0)
+            right += float(box_iou(torch.tensor([found]), torch.tensor([true]))) >= 0.5
+            if index in SHOWN:
+                column = SHOWN.index(index)
+                show(axes[0, column], sight.picture, f"class “{label}”")
+                heat(row[column], framed[0], sight.picture, title)
+                box(row[column], found)
+                box(row[column], true, PAPER, dashed=True)
+        row[0].set_title(f"{title}: {right} of {COUNTS['test']} right", fontsize=9.5, loc="left")
+    save(figure, "concepts/badges")
 
 
 def acol(path: Path) -> None:
@@ -81,7 +87,7 @@ def acol(path: Path) -> None:
     regions(axes[0, 1], erased, torch.zeros_like(erased), picture, title)
     heat(axes[0, 2], b, picture, "head B's map,\nof what is left", coarse=True)
     heat(axes[0, 3], both, picture, "ACoL's map:\nthe maximum of both", coarse=True)
-    save(figure, "acol")
+    save(figure, "concepts/acol")
 
 
 def spg(path: Path) -> None:
@@ -120,7 +126,7 @@ def spg(path: Path) -> None:
         target = seed_targets(each, high=high, low=low)[0]
         words = f"teaches {learner}: foreground > {high} (red),\nbackground < {low} (blue)"
         regions(column[1], target == 1, target == 0, picture, words)
-    save(figure, "spg")
+    save(figure, "concepts/spg")
 
 
 @torch.inference_mode()
@@ -160,7 +166,7 @@ def ae() -> None:
         "AE's map: the maximum of all\nsteps' maps of the whole image",
     )
     show(axes[0, 3], picture, "in use, nothing is erased")
-    save(figure, "ae")
+    save(figure, "concepts/ae")
 
 
 def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
