@@ -14,8 +14,8 @@ from tests.docs.blocks import Block, blocks, commands, pages
 from tests.docs.shell import PARSED, perform
 from wsol.training.recipes import read_yaml
 
-TEXT = ("", "text")
-"""Languages of blocks that are not run."""
+TEXT = ("", "text", "diff")
+"""Languages of blocks that are not run here; test_method.py applies the diff."""
 
 QUICKER = {"epochs=10": "epochs=1"}
 """What a block of Python is made shorter by."""
