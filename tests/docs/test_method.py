@@ -27,10 +27,10 @@ def test_the_method_of_the_page_trains(place: Path) -> None:
     (package / "methods" / "cutout.py").write_text(source)
     entries = package / "methods" / "__init__.py"
     entries.write_text(_patched(entries.read_text(), table))
-    command = "-m wsol train --data photos --method cutout --cutout.share 0.4 --output runs/cutout".split()
+    command = ["train", "--data", "photos", "--method", "cutout", "--cutout.share", "0.4"]
     environment = os.environ | {"PYTHONPATH": str(package.parent)}
     done = subprocess.run(
-        [sys.executable, *command, *QUICK["train"]],
+        [sys.executable, "-m", "wsol", *command, "--output", "runs/cutout", *QUICK["train"]],
         env=environment,
         capture_output=True,
         text=True,

@@ -3,21 +3,22 @@
 from wsol.data.known import KNOWN
 
 _PROJECT = """\
-Metadata: from the official WSOL evaluation project (Choe et al., "Evaluating Weakly-Supervised Object
-Localization Methods Right", CVPR 2020; its repository is called wsolevaluation), folder metadata/{folder}:
+Metadata: from the official WSOL evaluation project, https://github.com/clovaai/wsolevaluation (Choe et al.,
+"Evaluating Weakly-Supervised Object Localization Methods Right", CVPR 2020), folder metadata/{folder}:
 train/, val/ and test/ with image_ids.txt, class_labels.txt, image_sizes.txt, localization.txt."""
 
 _SOURCES = {
     "cub": """\
-Pictures, train and test: CUB-200-2011 (Caltech-UCSD Birds, Wah et al. 2011), from Caltech's data archive,
-CaltechDATA: 11,788 photographs of 200 species.
+Pictures, train and test: CUB-200-2011 (Caltech-UCSD Birds, Wah et al. 2011), from CaltechDATA,
+https://data.caltech.edu/records/65de6-vp158: 11,788 photographs of 200 species.
 Pictures, val: CUBV2, 1,000 photographs that the WSOL evaluation project collected: from its page.""",
     "imagenet": """\
-Pictures, train and test: ILSVRC 2012, from image-net.org, after signing in and accepting its terms: the
-archives of training and validation images, about 150 GB together. The 50,000 validation images are the
-split test here.
-Pictures, val: ImageNetV2 (Recht et al. 2019), 10,000 images, from its project's page. Its releases name the
-files differently: take the one whose names image_ids.txt lists; `wsol data check` tells if they do not fit.
+Pictures, train and test: ILSVRC 2012, from https://image-net.org, after signing in and accepting its terms:
+the archives of training and validation images, about 150 GB together. The 50,000 validation images are
+the split test here.
+Pictures, val: ImageNetV2 (Recht et al. 2019), 10,000 images, from https://github.com/modestyachts/ImageNetV2.
+Its releases name the files differently: take the one whose names image_ids.txt lists; `wsol data check` says
+if they do not fit.
 The boxes for it come with the metadata.""",
     "openimages": """\
 Pictures and masks: OpenImages30K, 37,319 images of OpenImages V5 in 100 classes that the WSOL evaluation
