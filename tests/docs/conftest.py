@@ -87,7 +87,7 @@ def _photographs(folder: Path) -> None:
     for picture, name in ((first, "cat"), (second, "dog")):
         (folder / "photos" / name).mkdir(parents=True)
         picture.thumbnail((160, 160))
-        for index in (1, 2, 3):
+        for index in (1, 2):
             picture.rotate(5 * index).save(folder / "photos" / name / f"{index}.jpg")
         table += [f"{name}/1.jpg,{name},train,,,,", f"{name}/2.jpg,{name},val,20,30,80,100"]
     (folder / "photos" / "boxes.csv").write_text("\n".join(table))
