@@ -94,9 +94,8 @@ def _anchors(text: str) -> set[str]:
 
 
 def test_figures_are_small() -> None:
-    """Below 200 kB each, but for the screenshot."""
+    """Below 200 kB each."""
     figures = [path for path in (ROOT / "docs" / "images").rglob("*.*") if path.is_file()]
     assert figures
     for figure in figures:
-        limit = 300_000 if figure.name == "app.png" else 200_000
-        assert figure.stat().st_size < limit, figure.name
+        assert figure.stat().st_size < 200_000, figure.name
