@@ -1,8 +1,6 @@
 """Boxes from an ONNX file of ``wsol export``, with onnxruntime, NumPy, OpenCV and Pillow; no PyTorch.
 
-    python onnx_boxes.py MODEL.onnx PHOTO ...
-
-For photographs of 8 bits without transparency; ``wsol localize`` reads others too.
+python onnx_boxes.py MODEL.onnx PHOTO ...       (of 8 bits, without transparency)
 """
 
 import json
@@ -20,15 +18,17 @@ session = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(session.get_modelmeta().custom_metadata_map["wsol"])
 height, width = about["input_size"]
 for path in sys.argv[2:]:
-    photo = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    try:
+        photo = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    except OSError as error:  # a damaged file does not end the others
+        print(path, error, file=sys.stderr)
+        continue
     images = np.asarray(photo.resize((width, height), Image.Resampling.BILINEAR))[None]
     scores, label, _, (box_map,) = session.run(None, {"images": images})
-    exponentials = np.exp(scores[0] - scores[0].max())
-    probability = exponentials[label[0]] / exponentials.sum()
+    probability = 1 / np.exp(scores[0].astype(float) - scores[0, label[0]]).sum()
     levels = np.floor(255 * box_map)
     mask = levels > int(about["ratio"] * np.percentile(levels, about["percentile"]))
-    if probability < about["min_probability"]:
-        mask[:] = False
+    mask &= probability >= about["min_probability"]
     _, parts, extents, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     print(path, about["classes"][label[0]], f"{probability:.3f}")
     outlines = [

@@ -3,7 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from jsonargparse import Namespace
 
@@ -47,7 +47,7 @@ def compare_parser() -> ArgumentParser:
         "--published",
         nargs="+",
         action="extend",
-        type=Known,
+        choices=get_args(Known),
         default=[],
         help="show published numbers of these data sets; those of the results' data sets are shown anyway",
         metavar="DATA",
