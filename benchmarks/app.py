@@ -20,8 +20,8 @@ from tabulate import tabulate
 
 from wsol import Localizer, LocalizerOptions, RuntimeOptions
 from wsol.app.bench import Bench
-from wsol.app.layout import serving
 from wsol.app.page import Page
+from wsol.app.serve import serving
 from wsol.inference.options import PRESETS
 from wsol.methods.saved import load_model
 from wsol.models import LITE0, ModelOptions

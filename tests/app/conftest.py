@@ -63,10 +63,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @contextmanager
 def serving(page: Handlers) -> Iterator[tuple[Any, str]]:
     """The app, and an address of its own."""
-    layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
+    serve = pytest.importorskip("wsol.app.serve", reason="needs wsol[app]")
     with ExitStack() as stack:
         with gradio_quiet():
-            blocks, url = stack.enter_context(layout.serving(page, "127.0.0.1", None))
+            blocks, url = stack.enter_context(serve.serving(page, "127.0.0.1", None))
         yield blocks, url
         with gradio_quiet():
             stack.close()
@@ -126,7 +126,7 @@ def visit(connect: Callable[..., "Page"], address: str) -> "Iterator[Open]":
         page = connect(person, options)
         pages.append(page)
         page.set_viewport_size({"width": size[0], "height": size[1]})
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: complain(message.type, message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: expect(request.url))

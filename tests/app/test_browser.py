@@ -52,7 +52,7 @@ def slide(page: "Page", name: str, value: float) -> None:
 
 
 def wait_until(page: "Page", holds: Callable[[], bool]) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         if holds():
             return
         page.wait_for_timeout(50)

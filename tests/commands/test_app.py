@@ -26,14 +26,14 @@ class Served(Exception):  # noqa: N818 - no error
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Page, str, int | None]]:
     """What would be served."""
-    layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
+    serve = pytest.importorskip("wsol.app.serve", reason="needs wsol[app]")
     asked: list[tuple[Page, str, int | None]] = []
 
     def serving(page: Page, host: str, port: int | None) -> None:
         asked.append((page, host, port))
         raise Served
 
-    monkeypatch.setattr(layout, "serving", serving)
+    monkeypatch.setattr(serve, "serving", serving)
     return asked
 
 
@@ -117,7 +117,8 @@ def test_without_gradio_it_says_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "wsol.app.layout", raising=False)
+    for name in ("layout", "serve"):
+        monkeypatch.delitem(sys.modules, f"wsol.app.{name}", raising=False)
     assert main(["app"]) == 2
     assert "wsol app needs gradio: pip install 'wsol[app]'" in capsys.readouterr().err
 
@@ -140,5 +141,5 @@ def test_a_port_that_is_taken_is_told(checkpoint: ModelOptions, capsys: pytest.C
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("192.168.1.2", False)],
 )
 def test_who_can_reach_it(host: str, local: bool) -> None:
-    layout = pytest.importorskip("wsol.app.layout", reason="needs wsol[app]")
-    assert layout.is_local(host) == local
+    serve = pytest.importorskip("wsol.app.serve", reason="needs wsol[app]")
+    assert serve.is_local(host) == local

@@ -1,24 +1,17 @@
 """The page in Gradio: controls around our own views, and which handler each of them calls."""
 
 import html
-import ipaddress
-import os
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio reads it
 
 import gradio as gr
 
 from wsol.app import settings
 from wsol.app.page import Asked, Page
-from wsol.app.session import MAX_FILE, PUT_AWAY, Session
+from wsol.app.session import PUT_AWAY, Session
 from wsol.app.settings import BOXES, THRESHOLDS, Settings
 from wsol.app.view import View
 from wsol.errors import UsageError, WsolError
@@ -38,107 +31,6 @@ SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private",
 
 NO_RESULTS = """<p>There were no results of <code>wsol evaluate</code> when the app was started. It compares
 those in the folder <code>evaluations</code>, or those that <code>--evaluations FOLDER…</code> names.</p>"""
-
-
-@contextmanager
-def serving(page: Page, host: str, port: int | None) -> Iterator[tuple[gr.Blocks, str]]:
-    """Serve the page in a thread of its own, with a folder for uploads that is removed at the end.
-
-    Args:
-        page: its handlers.
-        host: address to listen at.
-        port: None for a free one from 7860.
-
-    Yields:
-        The application, and its address.
-
-    Raises:
-        UsageError: the port is taken or none, or the address is not this machine's.
-    """
-    _check_free(host, port)
-    name = f"[{host}]" if ":" in host else host
-    given = [os.environ.get(variable, "") for variable in ("NO_PROXY", "no_proxy")]
-    here = ",".join([*filter(None, given), "localhost", "127.0.0.1", host])
-    with (
-        TemporaryDirectory(prefix="wsol-app-") as uploads,
-        _environment(GRADIO_TEMP_DIR=uploads, NO_PROXY=here, no_proxy=here),  # Gradio calls itself
-    ):
-        blocks, ended = build(page), threading.Event()
-        threading.Thread(target=_put_away, args=(page, ended), daemon=True).start()
-        try:
-            yield blocks, _launch(blocks, name, port)
-        finally:
-            ended.set()
-            blocks.close(verbose=False)
-
-
-def _put_away(page: Page, ended: threading.Event) -> None:
-    while not ended.wait(60):
-        page.sessions.put_away()
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _check_free(host: str, port: int | None) -> None:
-    if port is not None and not 0 < port < 2**16:
-        raise UsageError(f"port must be 1 to 65535, got {port}")
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
-        with socket.create_server(address[:2], family=family):
-            pass
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"port {port or 'any'} of {host} cannot be used: {reason}") from error
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """These variables of the environment, and the old ones afterwards."""
-    before = {name: os.environ.pop(name, None) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _launch(blocks: gr.Blocks, name: str, port: int | None) -> str:
-    theme = gr.themes.Base(
-        primary_hue=gr.themes.colors.rose,
-        neutral_hue=gr.themes.colors.slate,
-        font=["system-ui", "sans-serif"],
-        font_mono=["ui-monospace", "monospace"],
-    )
-    try:
-        _, url, _ = blocks.launch(
-            server_name=name,
-            server_port=port,
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            inbrowser=False,
-            allowed_paths=[],
-            max_file_size=MAX_FILE,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            enable_monitoring=False,
-            footer_links=[],
-            theme=theme,
-            css=_text("style.css"),
-        )
-    except OSError as error:
-        raise UsageError(f"the app cannot listen at {name}: {error}") from error
-    return str(url)
 
 
 def build(page: Page) -> gr.Blocks:
@@ -476,8 +368,8 @@ def _own(name: str, value: Any) -> Any:  # noqa: ANN401 - events are attributes 
     """A view of ours: its frame, and the script that fills it with values."""
     return gr.HTML(
         value,
-        html_template=_text(f"{name}.html"),
-        js_on_load=_text(f"{name}.js"),
+        html_template=text(f"{name}.html"),
+        js_on_load=text(f"{name}.js"),
         elem_classes=f"own-{name}",
         apply_default_css=False,
     )
@@ -495,5 +387,6 @@ def _as_typed(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _text(name: str) -> str:
+def text(name: str) -> str:
+    """A file of this folder."""
     return resources.files("wsol.app").joinpath(name).read_text(encoding="utf-8")

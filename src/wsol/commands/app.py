@@ -63,7 +63,7 @@ def app_parser() -> ArgumentParser:
 def app(options: Namespace) -> int:
     """Run ``wsol app`` until Ctrl-C; returns the exit code."""
     try:
-        from wsol.app.layout import is_local, serving
+        from wsol.app.serve import is_local, serving
     except ModuleNotFoundError as error:
         raise UsageError(f"wsol app needs {error.name}: pip install 'wsol[app]'") from error
     from wsol.app.page import Page
