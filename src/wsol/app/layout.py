@@ -55,7 +55,7 @@ class _Controls:
         if beside and model == page.main:
             chosen = settings.another(localizer, chosen)
         self.map = gr.Radio(settings.maps(localizer), value=chosen.map, label="Map")
-        self.preset = gr.Radio(list(settings.presets(localizer)), value=chosen.preset, label="Preset")
+        self.preset = gr.Radio(settings.presets(localizer), value=chosen.preset, label="Preset")
         kinds = [(words, kind) for kind, words in THRESHOLDS.items()]
         self.threshold = gr.Radio(kinds, value=chosen.threshold, label="Threshold: a share τ of")
         self.ratio = gr.Slider(0, 1, chosen.ratio, step=0.005, label="τ", buttons=[])
@@ -306,7 +306,7 @@ class _Photographs:
         chosen = settings.first(localizer)
         return [
             gr.Radio(settings.maps(localizer), value=chosen.map),
-            gr.Radio(list(settings.presets(localizer)), value=chosen.preset),
+            gr.Radio(settings.presets(localizer), value=chosen.preset),
             chosen.threshold,
             *_sliders(chosen),
             chosen.boxes,

@@ -128,8 +128,9 @@ class Page:
         except (WsolError, ValueError):
             return []
         shown = [(f"{names[index]} · {probability:.2f}", index) for index, probability in predicted]
-        missing = isinstance(kept, int) and kept not in dict(predicted)
-        return [*shown, (names[kept], kept)] if missing and isinstance(kept, int) else shown
+        if isinstance(kept, int) and kept not in dict(predicted):
+            shown.append((names[kept], kept))
+        return shown
 
     def add(self, session: Session, files: Iterable[tuple[Path, str]]) -> None:
         """Read photographs that were uploaded."""
